@@ -1,0 +1,44 @@
+"""Shoal serves machine-learning models.
+
+The names here are what authors of models and callers need; they are imported when first used, so that `import shoal`
+costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from shoal.core.types import InferenceRequest, InferenceResponse, ItemError, RequestInput, ResponseOutput, Tensor
+
+_HOMES = {
+    "InferenceRequest": "shoal.core.types",
+    "InferenceResponse": "shoal.core.types",
+    "ItemError": "shoal.core.types",
+    "RequestInput": "shoal.core.types",
+    "ResponseOutput": "shoal.core.types",
+    "Tensor": "shoal.core.types",
+}
+
+__all__ = [
+    "InferenceRequest",
+    "InferenceResponse",
+    "ItemError",
+    "RequestInput",
+    "ResponseOutput",
+    "Tensor",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'shoal' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""What parent and workers say to each other: frames (bytes <-> parts) and messages (parts <-> types). No I/O."""

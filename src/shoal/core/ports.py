@@ -1,0 +1,69 @@
+"""The few places where two implementations meet one user of them.
+
+`Models` is how the gateway sees what is served; its implementation on one node is `shoal.serving.hosting`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from shoal.core.call import Dispatch
+from shoal.core.model import ModelSpec, ModelState
+from shoal.core.types import Signature
+
+
+class ModelHandle(Protocol):
+    """One served version of a model, as the gateway sees it. Attributes may change while it lives."""
+
+    spec: ModelSpec
+    state: ModelState
+    reason: str
+    """Why the state is what it is: empty when ready, otherwise a sentence."""
+    signature: Signature
+    batchable: bool
+    dispatch: Dispatch
+
+    def statistics(self) -> dict[str, object]:
+        """The V2 statistics of this version (`inference_count`, `execution_count`, `inference_stats`, ...)."""
+        ...
+
+
+class Models(Protocol):
+    """All models that this node serves."""
+
+    def find(self, name: str, version: str = "") -> ModelHandle:
+        """The handle of a version; without a version the one that is served by default (the highest ready number).
+
+        Raises:
+            NotFound: no such model or version.
+        """
+        ...
+
+    def versions(self, name: str) -> list[ModelHandle]:
+        """All versions of a model, oldest first; empty if there is no such model."""
+        ...
+
+    def all(self) -> list[ModelHandle]:
+        """Every version of every model, known or loaded, ordered by name and version."""
+        ...
+
+    async def load(self, name: str, config: str | None = None) -> None:
+        """Load (or load again) all versions of a model and return when it is ready.
+
+        Args:
+            name: a model that the repository knows.
+            config: JSON text that overrides fields of its `model.yaml`, or None.
+
+        Raises:
+            NotFound: the repository has no such model.
+            ShoalError: it could not be loaded; what was served before goes on.
+        """
+        ...
+
+    async def unload(self, name: str) -> None:
+        """Drain and stop all versions of a model.
+
+        Raises:
+            NotFound: no such model.
+        """
+        ...

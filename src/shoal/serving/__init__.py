@@ -1,0 +1,1 @@
+"""The request's path: gateway, hosting, batching, pool, worker, adapters; read in this order."""
