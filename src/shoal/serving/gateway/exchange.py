@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from shoal.core.limits import WireLimits as WireLimits
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 JSON = b"application/json"
@@ -120,38 +122,3 @@ Method = Unary | Streaming
 
 RpcMethods = dict[bytes, Method]
 """Path -> method; a path that is not there is answered with UNIMPLEMENTED by the protocol."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireLimits:
-    """What a client may cost before its request is complete; all are settings of the node.
-
-    Attributes:
-        body_bytes: body after decompression, and a gRPC message.
-        header_bytes: all headers of a request, request line included; also HPACK-decoded size.
-        header_count: number of headers.
-        target_bytes: the request line's target (414 above).
-        chunk_count: chunks of a chunked body.
-        header_seconds: time to receive all headers, absolute.
-        body_seconds: time without any progress of a body.
-        idle_seconds: keep-alive without a request.
-        write_seconds: time without any progress while the client does not read.
-        connections: open at once; above it new ones are refused with 503 / GOAWAY.
-        streams: concurrent HTTP/2 streams of a connection.
-        pipeline: HTTP/1.1 requests of a connection that may wait for their answers.
-        write_buffer_bytes: bytes waiting for a slow reader, above which no further request of it is read.
-    """
-
-    body_bytes: int = 64 * 1024 * 1024
-    header_bytes: int = 64 * 1024
-    header_count: int = 256
-    target_bytes: int = 8 * 1024
-    chunk_count: int = 65_536
-    header_seconds: float = 10.0
-    body_seconds: float = 30.0
-    idle_seconds: float = 120.0
-    write_seconds: float = 30.0
-    connections: int = 10_000
-    streams: int = 256
-    pipeline: int = 32
-    write_buffer_bytes: int = 4 * 1024 * 1024

@@ -1,0 +1,122 @@
+"""`shoal.yaml`: the settings of a node.
+
+A node needs no settings file; each field has a default that works. Values come, the later over the earlier, from the
+file, from `SHOAL_...` in the environment (``SHOAL_PORT=9000``, ``SHOAL_LIMITS__BODY_BYTES=1048576``) and from the
+command line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from shoal.core.errors import ConfigError
+from shoal.core.limits import WireLimits
+
+PREFIX = "SHOAL_"
+
+
+def _limits_model() -> type[BaseModel]:
+    """The wire limits as a pydantic model, one positive field each."""
+    fields: dict[str, Any] = {
+        field.name: (type(field.default), Field(default=field.default, gt=0))
+        for field in dataclasses.fields(WireLimits)
+    }
+    return create_model("LimitsSettings", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
+
+
+LimitsSettings = _limits_model()
+
+
+class NodeSettings(BaseModel):
+    """All settings of a node."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs authentication.")
+    port: int = Field(8080, ge=0, le=65535, description="Data port; 0 takes a free one.")
+    workers: int | None = Field(None, ge=1, le=512, description="Worker processes per model, over its `model.yaml`.")
+    trust: bool = Field(False, description="Allow artifacts that can run code when loaded (pickle and kin).")
+    watch: bool = Field(False, description="Load, replace and remove models as their files change.")
+    grace_seconds: float = Field(30.0, ge=0, description="Time to finish what was accepted when the node is stopped.")
+    tls_cert: Path | None = Field(None, description="PEM file with the certificate chain; turns TLS on.")
+    tls_key: Path | None = Field(None, description="PEM file with the private key.")
+    allow_remote: bool = Field(False, description="Listen beyond loopback although nobody is authenticated.")
+    limits: LimitsSettings = Field(LimitsSettings(), description="What one client may cost.")  # type: ignore[valid-type]
+
+    @property
+    def wire_limits(self) -> WireLimits:
+        return WireLimits(**self.limits.model_dump())  # type: ignore[attr-defined]
+
+
+def load_node_settings(
+    path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, object]
+) -> NodeSettings:
+    """Settings from file, environment and command line.
+
+    Raises:
+        ConfigError: a file that cannot be read, or fields that are wrong: all of them are named.
+    """
+    values: dict[str, Any] = {**_from_file(path), **_from_environment(environment)}
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    try:
+        settings = NodeSettings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_sentences(error), hint="see docs/reference/settings.md for all settings") from error
+    _refuse_unsafe(settings)
+    return settings
+
+
+def _from_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(f"{path}: settings are `name: value` lines, not a {type(values).__name__}")
+    return values or {}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """`SHOAL_A__B=1` is `{"a": {"b": "1"}}`; names that are no settings belong to others (``SHOAL_URL``)."""
+    values: dict[str, Any] = {}
+    for name, text in environment.items():
+        first, *rest = name.removeprefix(PREFIX).lower().split("__")
+        if not name.startswith(PREFIX) or first not in NodeSettings.model_fields:
+            continue
+        if rest:
+            values.setdefault(first, {})["__".join(rest)] = text
+        else:
+            values[first] = text
+    return values
+
+
+def _sentences(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+
+
+def _refuse_unsafe(settings: NodeSettings) -> None:
+    if settings.allow_remote or is_loopback(settings.host):
+        return
+    raise ConfigError(
+        f"refusing to listen on {settings.host}: nobody is authenticated there",
+        hint="listen on 127.0.0.1 behind a proxy that authenticates, or say --allow-remote to take the risk",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
