@@ -21,6 +21,10 @@ class ModelHandle(Protocol):
     """Why the state is what it is: empty when ready, otherwise a sentence."""
     signature: Signature
     batchable: bool
+    platform: str
+    """V2 platform text, such as ``onnx_onnxruntime``; "" while nothing is loaded."""
+    example: str
+    """A V2 JSON request that works, for the docs page; "" if none is known."""
     dispatch: Dispatch
 
     def statistics(self) -> dict[str, object]:
