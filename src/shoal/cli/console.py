@@ -1,0 +1,57 @@
+"""What `shoal serve` shows: log lines, and a summary once the models are there."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shoal.node import Node
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
+FIELDS = ("model", "version", "worker", "runtime", "reason", "seconds")
+
+
+class LineFormatter(logging.Formatter):
+    """`12:30:01 INFO  model ready  model=iris runtime=sklearn`; coloured on a terminal, plain when piped."""
+
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = [f"{name}={value}" for name in FIELDS if (value := getattr(record, name, None)) not in (None, "")]
+        line = super().format(record) + ("  " + " ".join(fields) if fields else "")
+        start = COLOURS.get(record.levelno, "") if self._colour else ""
+        return f"{start}{line}\x1b[0m" if start else line
+
+
+def set_up_logging(level: str) -> None:
+    """Send log lines to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(colour=sys.stderr.isatty()))
+    logging.basicConfig(level=LEVELS.get(level.lower(), logging.INFO), handlers=[handler], force=True)
+
+
+def banner(node: Node) -> None:
+    """Say what is served, and what to try."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("model", "version", "runtime", "state", "note"):
+        table.add_column(column, overflow="fold")
+    for handle in node.models.all():
+        spec = handle.spec
+        table.add_row(spec.name, spec.version, spec.runtime, handle.state.value, handle.reason)
+    for problem in node.problems:
+        table.add_row(problem.name, "", "", "SKIPPED", str(problem.error))
+    console.print(table)
+    console.print(f"\nREST and gRPC on [bold]{node.url}[/bold]   docs: {node.url}/docs   metrics: {node.url}/metrics")
+    if served := node.first_ready():
+        console.print(
+            f"try it:  shoal predict {served} --url {node.url}   (or open {node.url}/v2/models/{served}/docs)"
+        )

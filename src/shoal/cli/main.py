@@ -1,0 +1,45 @@
+"""`shoal`: composes the commands and turns errors into one sentence, a hint and an exit code.
+
+Exit codes: 0 done, 1 the work failed, 2 wrong usage, settings or files, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from shoal import __version__
+from shoal.cli import bench, doctor, init, predict, serve
+from shoal.core.errors import ConfigError, ShoalError
+
+app = typer.Typer(
+    name="shoal",
+    help="Serve machine-learning models: a folder of model files becomes REST and gRPC predictions on one port.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (serve, predict, bench, init, doctor):
+    command.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def version(show: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if show:
+        print(f"shoal {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the `shoal` command."""
+    try:
+        app()
+    except ShoalError as error:
+        print(f"shoal: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  hint: {error.hint}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)

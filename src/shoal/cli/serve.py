@@ -1,0 +1,53 @@
+"""`shoal serve`: a folder of model files becomes an endpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = """
+Examples:
+
+  shoal serve models/                       every model below models/, on http://127.0.0.1:8080
+  shoal serve iris.joblib --trust           one scikit-learn pickle of your own
+  shoal serve models/ --watch --workers 2   two workers per model; follow changes of the files
+"""
+
+
+def serve(
+    paths: Annotated[list[Path], typer.Argument(help="Model files, model folders, or folders full of them.")],
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port for REST and gRPC; 0 takes a free one. [default: 8080]")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per model.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings of the node (shoal.yaml).")] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Load artifacts that can run code: pickles, Python models. Only your own!")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow changes of the files.")] = False,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM); turns TLS on.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM).")] = None,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Listen beyond loopback although nobody is authenticated.")
+    ] = False,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Serve models over REST and gRPC on one port."""
+    import os
+
+    from shoal.cli.console import banner, set_up_logging
+    from shoal.core.settings.node import load_node_settings
+    from shoal.node import run
+
+    set_up_logging(log_level)
+    flags = {"trust": trust or None, "watch": watch or None, "allow_remote": allow_remote or None}
+    given = {"host": host, "port": port, "workers": workers, "tls_cert": tls_cert, "tls_key": tls_key, **flags}
+    settings = load_node_settings(config, os.environ, given)
+    raise typer.Exit(run(settings, paths, on_ready=banner))
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog=EPILOG)(serve)
