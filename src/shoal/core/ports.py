@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from shoal.core.call import Dispatch
@@ -15,17 +16,35 @@ from shoal.core.types import Signature
 class ModelHandle(Protocol):
     """One served version of a model, as the gateway sees it. Attributes may change while it lives."""
 
-    spec: ModelSpec
-    state: ModelState
-    reason: str
-    """Why the state is what it is: empty when ready, otherwise a sentence."""
-    signature: Signature
-    batchable: bool
-    platform: str
-    """V2 platform text, such as ``onnx_onnxruntime``; "" while nothing is loaded."""
-    example: str
-    """A V2 JSON request that works, for the docs page; "" if none is known."""
-    dispatch: Dispatch
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    @property
+    def state(self) -> ModelState: ...
+
+    @property
+    def reason(self) -> str:
+        """Why the state is what it is: empty when ready, otherwise a sentence."""
+        ...
+
+    @property
+    def signature(self) -> Signature: ...
+
+    @property
+    def batchable(self) -> bool: ...
+
+    @property
+    def platform(self) -> str:
+        """V2 platform text, such as ``onnx_onnxruntime``."""
+        ...
+
+    @property
+    def example(self) -> str:
+        """A V2 JSON request that works, for the docs page; "" if none is known."""
+        ...
+
+    @property
+    def dispatch(self) -> Dispatch: ...
 
     def statistics(self) -> dict[str, object]:
         """The V2 statistics of this version (`inference_count`, `execution_count`, `inference_stats`, ...)."""
@@ -43,11 +62,11 @@ class Models(Protocol):
         """
         ...
 
-    def versions(self, name: str) -> list[ModelHandle]:
+    def versions(self, name: str) -> Sequence[ModelHandle]:
         """All versions of a model, oldest first; empty if there is no such model."""
         ...
 
-    def all(self) -> list[ModelHandle]:
+    def all(self) -> Sequence[ModelHandle]:
         """Every version of every model, known or loaded, ordered by name and version."""
         ...
 
