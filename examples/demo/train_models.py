@@ -4,7 +4,7 @@
     shoal serve demo-models --trust
 
 One model per library: iris (scikit-learn), cancer (XGBoost), diabetes (LightGBM), digits (ONNX), and shout, a
-text model written by hand. The numbers that are printed are accuracies (R2 for diabetes) on a quarter of the data held out.
+text model written by hand. The numbers printed are accuracies (R2 for diabetes) on a quarter of the data held out.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,14 @@ def set_up_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(colour=sys.stderr.isatty()))
     logging.basicConfig(level=LEVELS.get(level.lower(), logging.INFO), handlers=[handler], force=True)
+
+
+def announce(node: Node, ready_fd: int | None = None) -> None:
+    """Tell people, and the program that started us, that the models are there."""
+    if ready_fd is not None:
+        os.write(ready_fd, json.dumps({"url": node.url}).encode() + b"\n")
+        os.close(ready_fd)
+    banner(node)
 
 
 def banner(node: Node) -> None:

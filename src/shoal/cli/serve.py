@@ -33,12 +33,16 @@ def serve(
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Listen beyond loopback although nobody is authenticated.")
     ] = False,
+    ready_fd: Annotated[
+        int | None, typer.Option(help="Write one JSON line to this descriptor once the models are there.", hidden=True)
+    ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve models over REST and gRPC on one port."""
     import os
+    from functools import partial
 
-    from shoal.cli.console import banner, set_up_logging
+    from shoal.cli.console import announce, set_up_logging
     from shoal.core.settings.node import load_node_settings
     from shoal.node import run
 
@@ -46,7 +50,7 @@ def serve(
     flags = {"trust": trust or None, "watch": watch or None, "allow_remote": allow_remote or None}
     given = {"host": host, "port": port, "workers": workers, "tls_cert": tls_cert, "tls_key": tls_key, **flags}
     settings = load_node_settings(config, os.environ, given)
-    raise typer.Exit(run(settings, paths, on_ready=banner))
+    raise typer.Exit(run(settings, paths, on_ready=partial(announce, ready_fd=ready_fd)))
 
 
 def register(app: typer.Typer) -> None:
