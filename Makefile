@@ -4,8 +4,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+HEAVY := .venv-heavy
+PORT ?= 8080
 
-.PHONY: help install check lint types layers test bench fuzz demo proto lock clean
+.PHONY: help install check lint types layers test test-long test-heavy test-python bench fuzz demo proto lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -14,9 +16,13 @@ install: $(STAMP) ## make .venv with the locked versions
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+demo: $(STAMP) ## train small real models, serve them, and say what to try
+	$(BIN)/python examples/demo/train_models.py demo-models
+	$(BIN)/shoal serve demo-models --trust --port $(PORT)
 
 check: lint types layers test ## everything that must be green before a commit
 
@@ -33,11 +39,34 @@ layers: $(STAMP) ## imports go one way
 test: $(STAMP) ## the tests (short form)
 	$(BIN)/pytest -m "not slow and not heavy"
 
+test-long: $(STAMP) ## the tests with the long forms of the heavy checks
+	$(BIN)/pytest -m "not heavy" --timeout 1800
+
+$(HEAVY)/.installed: requirements-heavy.lock pyproject.toml
+	$(PYTHON) -m venv $(HEAVY)
+	$(HEAVY)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-heavy.lock
+	$(HEAVY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-heavy: $(HEAVY)/.installed ## the tests that need PyTorch, TensorFlow, Transformers, MLflow
+	$(HEAVY)/bin/pytest -m heavy tests/heavy
+
+test-python: ## a short form of the tests on another Python: make test-python PYTHON=python3.13
+	$(PYTHON) -m venv .venv-$(PYTHON)
+	.venv-$(PYTHON)/bin/python -m pip install --quiet --disable-pip-version-check -e . pytest pytest-timeout hypothesis
+	.venv-$(PYTHON)/bin/pytest -p no:randomly -m "not slow and not heavy and not process" tests/core
+
+bench: $(STAMP) ## compare with other servers in one run; writes benchmarks/README.md
+	$(BIN)/python -m benchmarks.run
+
+fuzz: $(STAMP) ## coverage-guided fuzzing of the parsers (SECONDS=60 per target)
+	$(BIN)/python -m tests.fuzz.run
+
 proto: $(STAMP) ## make the protobuf messages again
 	$(BIN)/python tools/make_proto.py
 
 lock: $(STAMP) ## write requirements.lock from what is installed
-	$(BIN)/python -m pip freeze --exclude-editable --exclude shoal | grep -v '^#' > requirements.lock
+	$(BIN)/python -m pip freeze --exclude-editable --exclude shoal > requirements.lock
 
-clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+clean: ## remove the virtual environments and caches
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
