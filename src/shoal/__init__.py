@@ -12,23 +12,37 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from shoal.core.codecs import ImageCodec, JsonCodec, NumpyCodec, PandasCodec, StringCodec
     from shoal.core.types import InferenceRequest, InferenceResponse, ItemError, RequestInput, ResponseOutput, Tensor
+    from shoal.serving.adapters.model import Model
 
 _HOMES = {
+    "ImageCodec": "shoal.core.codecs",
     "InferenceRequest": "shoal.core.types",
     "InferenceResponse": "shoal.core.types",
     "ItemError": "shoal.core.types",
+    "JsonCodec": "shoal.core.codecs",
+    "Model": "shoal.serving.adapters.model",
+    "NumpyCodec": "shoal.core.codecs",
+    "PandasCodec": "shoal.core.codecs",
     "RequestInput": "shoal.core.types",
     "ResponseOutput": "shoal.core.types",
+    "StringCodec": "shoal.core.codecs",
     "Tensor": "shoal.core.types",
 }
 
 __all__ = [
+    "ImageCodec",
     "InferenceRequest",
     "InferenceResponse",
     "ItemError",
+    "JsonCodec",
+    "Model",
+    "NumpyCodec",
+    "PandasCodec",
     "RequestInput",
     "ResponseOutput",
+    "StringCodec",
     "Tensor",
     "__version__",
 ]

@@ -80,6 +80,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         pure: whether a request may run again when its worker died.
         allow_nonfinite: whether NaN and infinities may come in and go out.
         environment: environment variables of the worker.
+        app: ``module:asgi_app`` of an ASGI app that is served beside the model, or "".
         batching, limits: see there.
     """
 
@@ -98,6 +99,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     allow_nonfinite: bool = False
     description: str = ""
     environment: dict[str, str] = {}
+    app: str = ""
     batching: Batching = Batching()
     limits: Limits = Limits()
 

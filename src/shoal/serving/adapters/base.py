@@ -11,6 +11,7 @@ All frameworks are `TypedAdapter`s. An adapter never sees the wire.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -81,7 +82,13 @@ class TextAdapter(Adapter):
 
 
 class RequestAdapter(Adapter):
-    """One whole request at a time, for those who want to see it."""
+    """One whole request at a time, for those who want to see it.
+
+    Attributes:
+        loop: the event loop in which `load` ran, if it needed one: `predict` must run in the same. None: any loop.
+    """
+
+    loop: asyncio.AbstractEventLoop | None = None
 
     @abstractmethod
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
