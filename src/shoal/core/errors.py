@@ -34,9 +34,13 @@ class ShoalError(Exception):
         hint: what to do about it, or "".
         field: path of the field that is wrong, such as ``inputs[0].shape``, or "".
         retry_after: seconds after which trying again makes sense, or None.
+
+    Attributes:
+        request_id: which request it is about, where a client has been told; "" otherwise.
     """
 
     code = "internal"
+    request_id: str = ""
 
     def __init__(self, message: str, *, hint: str = "", field: str = "", retry_after: float | None = None) -> None:
         super().__init__(message)
