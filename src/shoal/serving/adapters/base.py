@@ -50,6 +50,10 @@ class Adapter(ABC):
         """Inputs and outputs as the format tells them; empty if it does not. Called after `load`."""
         return Signature()
 
+    def accepts(self, names: Sequence[str]) -> bool:
+        """Whether it takes inputs of these names, too, though its signature has others (a column per feature, say)."""
+        return False
+
     def close(self) -> None:  # noqa: B027
         """Let go of what `load` took; memory is given back by the worker's end in any case."""
 
