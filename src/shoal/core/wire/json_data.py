@@ -40,7 +40,7 @@ _ELEMENTS: dict[str, Any] = {
         for name in ("UINT8", "UINT16", "UINT32", "INT8", "INT16", "INT32")
     },
 }
-_BUFFERS = {"F": (b"d", np.float64), "I": (b"i", np.int64), "U": (b"u", np.uint64)}
+_BUFFERS: dict[str, tuple[str, Any]] = {"F": ("d", np.float64), "I": ("i", np.int64), "U": ("u", np.uint64)}
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b"[],"))
 _TWO_64, _TWO_63 = 1 << 64, 1 << 63
@@ -62,7 +62,7 @@ FLOATS = _decoder("FP64", 1)
 class _Parser:
     """simdjson's parser keeps its buffers: reused, but given up after a giant."""
 
-    parser = simdjson.Parser()
+    parser: Any = simdjson.Parser()
 
 
 def read(
@@ -138,7 +138,7 @@ def _read_large(text: bytes | memoryview, datatype: str, shape: Sequence[int]) -
     """The array, or None if anything is unusual: then the exact decoder says what."""
     kind, dtype = _BUFFERS[datatype[0]]
     try:
-        buffer = _Parser.parser.parse(text).as_buffer(of_type=kind.decode())
+        buffer = _Parser.parser.parse(text).as_buffer(of_type=kind)
     except (ValueError, TypeError, RuntimeError, AttributeError):
         _Parser.parser = simdjson.Parser()
         return None

@@ -65,7 +65,8 @@ def read_bytes(data: Buffer, count: int, at: str) -> list[bytes]:
 def write(array: Array) -> memoryview:
     """The bytes of an array of numbers or bools; no copy if it is contiguous."""
     contiguous = np.ascontiguousarray(array)
-    return memoryview(contiguous.reshape(-1).view(np.uint8))
+    view: Any = contiguous.reshape(-1).view(np.uint8)
+    return memoryview(view)
 
 
 def write_bytes(values: Iterable[bytes]) -> bytes:
