@@ -1,0 +1,96 @@
+"""The parent's side of a full-custom app: its process, started again when it dies.
+
+The app listens on a Unix socket in a folder that only this user can enter; the gateway hands requests on to it. An app
+that crashes is away until it is back, and nobody but its callers notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+from shoal.core.clock import Clock, monotonic
+from shoal.core.model import ModelSpec
+from shoal.core.tasks import Tasks
+from shoal.serving.pool.environment import worker_environment
+from shoal.serving.pool.output import OutputLog
+from shoal.serving.pool.process import exit_reason
+from shoal.serving.pool.supervisor import Supervisor
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+"""Time for an app to end after SIGTERM."""
+
+
+class AppProcess:
+    """The process of one app, kept running.
+
+    Args:
+        spec: a model whose `app` is set.
+        socket_path: where the app is to listen; at most some 100 characters.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, spec: ModelSpec, socket_path: Path, clock: Clock = monotonic) -> None:
+        self._spec = spec
+        self._socket = socket_path
+        self._clock = clock
+        self._tasks = Tasks()
+        self._supervisor = Supervisor(random.random)
+        self._process: asyncio.subprocess.Process | None = None
+
+    def start(self) -> None:
+        """Start it, and again whenever it ends."""
+        self._tasks.start(f"app of {self._spec.name}", self._keep_running())
+
+    async def stop(self) -> None:
+        """End it: SIGTERM, then SIGKILL."""
+        await self._tasks.close()
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    async def _keep_running(self) -> None:
+        while True:
+            self._socket.unlink(missing_ok=True)
+            self._process = await self._spawn()
+            self._supervisor.ready(self._clock())
+            code = await self._process.wait()
+            delay = self._supervisor.died(self._clock())
+            fields = {"model": self._spec.name, "reason": exit_reason(code)}
+            logger.warning("app ended; starting it again in %.2f s", delay, extra=fields)
+            await asyncio.sleep(delay)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        folder = Path(self._spec.path)
+        folder = folder if folder.is_dir() else folder.parent
+        command = [sys.executable, "-m", "shoal.serving.worker.app", "--socket", str(self._socket)]
+        reader, writer = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, "--folder", str(folder), self._spec.app,
+                stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, cwd=folder, env=self._environment(),
+            )  # fmt: skip
+        finally:
+            os.close(writer)
+        log = OutputLog(self._spec.name, "app", self._clock)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: log, os.fdopen(reader, "rb"))
+        return process
+
+    def _environment(self) -> dict[str, str]:
+        limits = self._spec.limits
+        return worker_environment(os.environ, threads=limits.threads, settings=self._spec.environment)
