@@ -1,0 +1,60 @@
+"""The application of the gateway, put together: what answers HTTP, what answers gRPC, and how both end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shoal.core.metrics import Metrics
+from shoal.core.ports import Models
+from shoal.serving.gateway.apps import AppProxy
+from shoal.serving.gateway.grpc_health import HealthService
+from shoal.serving.gateway.grpc_services import rpc_methods
+from shoal.serving.gateway.health import Health
+from shoal.serving.gateway.problems import Refusals
+from shoal.serving.gateway.repository import Repository
+from shoal.serving.gateway.rest import Expose
+from shoal.serving.gateway.routes import Router
+
+
+class Application:
+    """Everything between the sockets and the models.
+
+    Args:
+        models: what is served.
+        metrics: where refusals are counted (`shoal_refused_total{code}`).
+        expose: the metrics as text and its content type.
+        apps: full-custom apps by model name; may change later.
+
+    Attributes:
+        http: answers HTTP requests.
+        rpc: answers gRPC calls.
+        health: set `health.draining` before the node stops.
+    """
+
+    def __init__(
+        self, models: Models, *, metrics: Metrics, expose: Expose, apps: Mapping[str, AppProxy] | None = None
+    ) -> None:
+        refusals = Refusals(
+            metrics.counter(
+                "shoal_refused_total", "Requests refused before a model saw them, by error code.", ("code",)
+            )
+        )
+        self.health = Health(models)
+        self._repository = Repository(models)
+        self._watchers = HealthService(models, self.health, refusals)
+        self.http = Router(
+            models,
+            refusals,
+            health=self.health,
+            repository=self._repository,
+            expose=expose,
+            apps={} if apps is None else apps,
+        )
+        self.rpc = rpc_methods(
+            models, refusals, health=self.health, repository=self._repository, health_service=self._watchers
+        )
+
+    async def close(self) -> None:
+        """End loads, unloads and timers."""
+        self._watchers.close()
+        await self._repository.close()

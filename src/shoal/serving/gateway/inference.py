@@ -1,0 +1,246 @@
+"""The data plane of the gateway: a request for inference becomes a `Call` and is handed to its model.
+
+REST and gRPC do the same, in this order: find the model, refuse if it is not ready, peek at the body (never decode it),
+work out the deadline, submit. The answer comes back by a method call of the `Call`, which writes it to where the
+request came from. A request that is wrong is refused here, before anything is queued, and counted by its code.
+
+The deadline is the least of: the model's own limit, the V2 parameter `timeout` (µs), the header `x-request-timeout-ms`,
+and for gRPC `grpc-timeout`. All count from the request's first byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from shoal.core.call import Call, Dispatch, Format
+from shoal.core.errors import InvalidInput, NotFound, ShoalError, Unsupported
+from shoal.core.model import ModelState
+from shoal.core.ports import ModelHandle, Models
+from shoal.serving.gateway import lookup, peek, peek_proto, problems, request_ids
+from shoal.serving.gateway.exchange import JSON, Exchange, Rpc
+from shoal.serving.gateway.problems import Refusals, UnsupportedMediaType
+
+TIMEOUT_HEADER = b"x-request-timeout-ms"
+LENGTH_HEADER = b"inference-header-content-length"
+BINARY = b"application/octet-stream"
+
+LEVELS = 4
+"""Priority levels: V2's priority 1 is level 0, the default is level 1, and what is lower than 4 counts as 4."""
+
+MEMO = 4096
+"""Targets that a gRPC call names, remembered by their bytes."""
+
+_MILLISECONDS = re.compile(rb"\d{1,9}(?:\.\d{1,6})?")
+_MEDIA_TYPES = {None, JSON, BINARY, b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
+_ALIASES = {JSON, BINARY, b"application/x-www-form-urlencoded"}
+
+
+class HttpCall(Call):
+    """A REST request on its way."""
+
+    __slots__ = ("_dispatch", "_exchange")
+
+    def attach(self, exchange: Exchange, dispatch: Dispatch) -> None:
+        """Where the answer goes, and who must know if the client leaves."""
+        self._exchange = exchange
+        self._dispatch = dispatch
+        exchange.on_gone = self.gone
+
+    def on_answer(self, body: bytes, json_length: int) -> None:
+        exchange = self._exchange
+        exchange.on_gone = None  # also takes apart the cycle of exchange and call
+        if json_length < 0 and request_ids.HEADER not in exchange.headers:
+            exchange.respond(200, body)
+        elif json_length < 0:
+            exchange.respond(200, body, JSON, problems.given_id(exchange.headers))
+        else:
+            length = (b"Inference-Header-Content-Length", b"%d" % json_length)
+            exchange.respond(200, body, BINARY, (length, *problems.given_id(exchange.headers)))
+
+    def on_error(self, error: ShoalError) -> None:
+        problems.answer_error(self._exchange, error)
+
+    def gone(self) -> None:
+        self._exchange.on_gone = None
+        self._dispatch.cancel(self)
+
+
+class RpcCall(Call):
+    """A gRPC request on its way."""
+
+    __slots__ = ("_dispatch", "_rpc")
+
+    def attach(self, rpc: Rpc, dispatch: Dispatch) -> None:
+        """Where the answer goes, and who must know if the client leaves."""
+        self._rpc = rpc
+        self._dispatch = dispatch
+        rpc.on_gone = self.gone
+
+    def on_answer(self, body: bytes, json_length: int) -> None:
+        rpc = self._rpc
+        rpc.on_gone = None
+        rpc.finish(body)
+
+    def on_error(self, error: ShoalError) -> None:
+        problems.fail_rpc(self._rpc, error)
+
+    def gone(self) -> None:
+        self._rpc.on_gone = None
+        self._dispatch.cancel(self)
+
+
+class HttpEndpoint:
+    """What answers POSTs to one model's path in one format; asks for the handle anew with each request."""
+
+    __slots__ = ("_format", "_models", "_name", "_refusals", "_version")
+
+    def __init__(self, models: Models, refusals: Refusals, name: str, version: str, format: Format) -> None:
+        self._models = models
+        self._refusals = refusals
+        self._name = name
+        self._version = version
+        self._format = format
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Submit the request, or refuse it."""
+        try:
+            handle = self._models.find(self._name, self._version)
+            if handle.state is not ModelState.READY:
+                lookup.ready(handle)
+            self._submit(exchange, handle)
+        except NotFound as error:
+            self._refusals.http(exchange, lookup.with_near_names(self._models, self._name, error))
+        except ShoalError as error:
+            self._refusals.http(exchange, error)
+
+    def _submit(self, exchange: Exchange, handle: ModelHandle) -> None:
+        headers = exchange.headers
+        if headers.get(b"content-type") not in _MEDIA_TYPES:
+            check_media_type(headers, _ALIASES)
+        json_length = -1
+        if LENGTH_HEADER in headers:
+            json_length = _json_length(headers[LENGTH_HEADER], exchange.body, self._format)
+        rows, priority, timeout = _PEEKS[self._format](exchange.body, json_length)
+        seconds = handle.spec.limits.timeout_seconds
+        if timeout or TIMEOUT_HEADER in headers:
+            seconds = least_timeout(seconds, timeout, headers)
+        call = HttpCall(
+            self._format,
+            exchange.body,
+            arrived=exchange.arrived,
+            deadline=exchange.arrived + seconds,
+            json_length=json_length,
+            rows=rows if handle.batchable else 1,
+            level=level_of(priority) if priority else 1,
+        )
+        dispatch = handle.dispatch
+        call.attach(exchange, dispatch)
+        dispatch.submit(call)
+
+
+class RpcEndpoint:
+    """What answers `ModelInfer`."""
+
+    def __init__(self, models: Models, refusals: Refusals) -> None:
+        self._models = models
+        self._refusals = refusals
+        self._known: dict[bytes, tuple[str, str, int]] = {}
+
+    def __call__(self, rpc: Rpc, message: bytes) -> None:
+        """Submit the request, or refuse it."""
+        try:
+            name, version, at = self._target(message)
+            handle = self._models.find(name, version)
+            if handle.state is not ModelState.READY:
+                lookup.ready(handle)
+            self._submit(rpc, message, at, handle)
+        except ShoalError as error:
+            self._refusals.rpc(rpc, error)
+
+    def _target(self, message: bytes) -> tuple[str, str, int]:
+        """Name, version and where the rest begins. Names of models that exist are remembered by their bytes."""
+        prefix = message[: message[1] + 2] if len(message) > 1 else message
+        known = self._known.get(prefix)
+        if known is not None and message[known[2] : known[2] + 1] != b"\x12":
+            return known
+        name, version, at = peek_proto.model(message)
+        lookup.find(self._models, name, version)
+        if not version and at == len(prefix) and len(self._known) < MEMO:
+            self._known[prefix] = name, version, at
+        return name, version, at
+
+    def _submit(self, rpc: Rpc, message: bytes, at: int, handle: ModelHandle) -> None:
+        rows, priority, timeout = peek_proto.request(message, at)
+        seconds = handle.spec.limits.timeout_seconds
+        if timeout or TIMEOUT_HEADER in rpc.metadata:
+            seconds = least_timeout(seconds, timeout, rpc.metadata)
+        deadline = rpc.arrived + seconds
+        call = RpcCall(
+            Format.V2_PROTO,
+            message,
+            arrived=rpc.arrived,
+            deadline=deadline if rpc.deadline is None or rpc.deadline > deadline else rpc.deadline,
+            rows=rows if handle.batchable else 1,
+            level=level_of(priority) if priority else 1,
+        )
+        dispatch = handle.dispatch
+        call.attach(rpc, dispatch)
+        dispatch.submit(call)
+
+
+def level_of(priority: int) -> int:
+    """V2's `priority` (0: default, 1: highest) as a level of the queue (0: most urgent)."""
+    return 1 if priority == 0 else min(priority, LEVELS) - 1
+
+
+def least_timeout(seconds: float, microseconds: int, headers: Mapping[bytes, bytes]) -> float:
+    """The least of the model's limit, V2's parameter (0: none) and the header.
+
+    Raises:
+        InvalidInput: the header is not a number.
+    """
+    if microseconds:
+        seconds = min(seconds, microseconds / 1e6)
+    text = headers.get(TIMEOUT_HEADER)
+    if text is None:
+        return seconds
+    if not _MILLISECONDS.fullmatch(text):
+        raise InvalidInput("x-request-timeout-ms is not a number of milliseconds", field="x-request-timeout-ms")
+    return min(seconds, float(text) / 1e3)
+
+
+def check_media_type(headers: Mapping[bytes, bytes], allowed: set[bytes] | None = None) -> None:
+    """Refuse a body that says it is something else; saying nothing is fine.
+
+    Raises:
+        UnsupportedMediaType: neither JSON nor (by default) anything else.
+    """
+    value = headers.get(b"content-type")
+    if value is None:
+        return
+    kind = value.partition(b";")[0].strip().lower()
+    if kind not in (allowed or {JSON}) and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
+        raise UnsupportedMediaType(
+            f"the content type {value[:80].decode('latin-1')!a} is not understood here",
+            hint="send `Content-Type: application/json`",
+            field="content-type",
+        )
+
+
+def _json_length(text: bytes, body: peek.Body, format: Format) -> int:
+    if format is not Format.V2_JSON:
+        raise Unsupported("binary tensors exist in V2 requests only", field="Inference-Header-Content-Length")
+    if not (text.isdigit() and len(text) < 12):
+        raise InvalidInput("the length is not a number of bytes", field="Inference-Header-Content-Length")
+    length = int(text)
+    if length > len(body):
+        raise InvalidInput("the length is beyond the end of the body", field="Inference-Header-Content-Length")
+    return length
+
+
+_PEEKS: dict[Format, Callable[[peek.Body, int], peek.Peek]] = {
+    Format.V2_JSON: peek.v2,
+    Format.V1_JSON: lambda body, _: peek.v1(body),
+    Format.PREDICT_ALL: lambda body, _: peek.texts(body),
+}

@@ -1,0 +1,75 @@
+"""From a name that a client wrote to the handle of a model.
+
+Names are checked before anybody looks them up, so that nothing a client writes can be a path, an escape sequence or a
+novel. An unknown name is answered with those that are near.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+
+from shoal.core.errors import InvalidInput, NotFound, NotReady
+from shoal.core.model import ModelState
+from shoal.core.ports import ModelHandle, Models
+
+MAX_NAME = 255
+NEAR_AMONG = 100
+"""Names among which near ones are looked for: comparing is not free, and it is done on the loop."""
+
+_NAME = re.compile(r"[\w][\w.+@-]*", re.ASCII)
+
+
+def checked_name(text: str, what: str = "model name") -> str:
+    """The text, if it can be a name.
+
+    Raises:
+        InvalidInput: it is empty, too long, or has characters that no name has.
+    """
+    if len(text) > MAX_NAME:
+        raise InvalidInput(f"the {what} is longer than {MAX_NAME} characters", field=what)
+    if not _NAME.fullmatch(text) or ".." in text:
+        hint = "letters, digits and . _ - + @ make a name; it starts with a letter, a digit or _"
+        raise InvalidInput(f"{text[:80]!a} cannot be a {what}", field=what, hint=hint)
+    return text
+
+
+def find(models: Models, name: str, version: str = "") -> ModelHandle:
+    """The handle of a version, ready or not.
+
+    Raises:
+        InvalidInput: not a name.
+        NotFound: no such model or version; near names are in the hint.
+    """
+    checked_name(name)
+    if version:
+        checked_name(version, "version")
+    try:
+        return models.find(name, version)
+    except NotFound as error:
+        raise with_near_names(models, name, error) from error
+
+
+def with_near_names(models: Models, name: str, error: NotFound) -> NotFound:
+    """The error, with names that the client may have meant."""
+    near = near_names(models, name)
+    return NotFound(error.message, hint=f"did you mean {' or '.join(near)}?") if near else error
+
+
+def near_names(models: Models, name: str) -> list[str]:
+    """Up to three names of served models that look like this one (itself excluded)."""
+    known = {handle.spec.name for handle in itertools.islice(models.all(), NEAR_AMONG)} - {name}
+    return difflib.get_close_matches(name[:64], sorted(known), n=3)
+
+
+def ready(handle: ModelHandle) -> ModelHandle:
+    """The handle, if it can answer now.
+
+    Raises:
+        NotReady: with the reason.
+    """
+    if handle.state is ModelState.READY:
+        return handle
+    reason = handle.reason or f"it is {handle.state.lower()}"
+    raise NotReady(f"model {handle.spec.name!r} is not ready: {reason}", retry_after=1.0)

@@ -1,0 +1,147 @@
+"""The application for HTTP requests: which path is answered by what.
+
+The hot path is one look-up: the bytes of a target that named an existing model before lead straight to its endpoint,
+which asks for the model's handle anew with each request (so a reload or removal needs no invalidation). All else goes
+the cold way: split, decode, check, match. A path that nobody knows is answered with 404, a wrong method with 405 and
+`Allow`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from shoal.core.call import Format
+from shoal.core.errors import NotFound, ShoalError
+from shoal.core.ports import Models
+from shoal.serving.gateway import lookup, paths, problems
+from shoal.serving.gateway.apps import AppProxy
+from shoal.serving.gateway.docs_pages import DocsPages
+from shoal.serving.gateway.exchange import Exchange
+from shoal.serving.gateway.health import Health
+from shoal.serving.gateway.inference import HttpEndpoint
+from shoal.serving.gateway.paths import Handler, Params, Route
+from shoal.serving.gateway.problems import Refusals
+from shoal.serving.gateway.repository import Repository
+from shoal.serving.gateway.rest import Expose, Rest
+
+logger = logging.getLogger(__name__)
+
+HOT = 4096
+"""Targets that are remembered; when there are more, remembering starts again."""
+
+MODEL = "/v2/models/{model}[/versions/{version}]"
+V1_MODEL = "/v1/models/{model}[/versions/{version}]"
+
+
+class Router:
+    """Answers every HTTP request, or hands it to its model.
+
+    Args:
+        models: what is served.
+        refusals: answers and counts what is refused.
+        health: whether the node is ready.
+        repository: runs loads and unloads.
+        expose: the metrics as text and its content type.
+        apps: the full-custom app of a model by the model's name; may change while the router lives.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        refusals: Refusals,
+        *,
+        health: Health,
+        repository: Repository,
+        expose: Expose,
+        apps: Mapping[str, AppProxy],
+    ) -> None:
+        self._models = models
+        self._refusals = refusals
+        self._apps = apps
+        rest = Rest(models, health, repository, refusals, expose)
+        self._table = paths.Table([*_routes(rest, DocsPages(models)), *self._inference_routes()])
+        self._hot: dict[bytes, HttpEndpoint] = {}
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Answer now or later; never raises."""
+        endpoint = self._hot.get(exchange.target)
+        if endpoint is not None and exchange.method == b"POST":
+            endpoint(exchange)
+        else:
+            self._cold(exchange)
+
+    def _cold(self, exchange: Exchange) -> None:
+        try:
+            self._find_and_answer(exchange)
+        except ShoalError as error:
+            self._refusals.http(exchange, error)
+        except Exception as error:  # noqa: BLE001 - a bug is answered with 500 and logged with its trace
+            self._refusals.http(exchange, problems.unexpected(error))
+
+    def _find_and_answer(self, exchange: Exchange) -> None:
+        segments = paths.split(exchange.target)
+        if len(segments) >= 3 and segments[0] == "models" and segments[2] == "app":
+            self._app(exchange, segments[1])
+            return
+        route, params = self._table.find(exchange.method.decode("latin-1"), segments)
+        route.handler(exchange, params)
+
+    def _app(self, exchange: Exchange, name: str) -> None:
+        app = self._apps.get(lookup.checked_name(name))
+        if app is None:
+            raise NotFound(f"model {name!r} has no app", hint="an app is named in the model's model.yaml")
+        app.handle(exchange, b"/" + exchange.target.split(b"/", 4)[4] if exchange.target.count(b"/") > 3 else b"/")
+
+    def _inference_routes(self) -> list[Route]:
+        return [
+            Route("POST", f"{MODEL}/infer", self._endpoint(Format.V2_JSON)),
+            Route("POST", f"{MODEL}/predict_all", self._endpoint(Format.PREDICT_ALL)),
+            Route("POST", f"{V1_MODEL}/:predict", self._endpoint(Format.V1_JSON)),
+        ]
+
+    def _endpoint(self, format: Format) -> Handler:
+        def handle(exchange: Exchange, params: Params) -> None:
+            name, version = params["model"], params.get("version", "")
+            lookup.find(self._models, name, version)
+            endpoint = HttpEndpoint(self._models, self._refusals, name, version, format)
+            self._remember(exchange.target, endpoint)
+            endpoint(exchange)
+
+        return handle
+
+    def _remember(self, target: bytes, endpoint: HttpEndpoint) -> None:
+        if b"?" in target:
+            return
+        if len(self._hot) >= HOT:
+            self._hot.clear()
+        self._hot[bytes(target)] = endpoint
+
+
+def _routes(rest: Rest, pages: DocsPages) -> list[Route]:
+    gets: list[tuple[str, Handler]] = [
+        ("/", pages.start),
+        ("/docs", pages.docs),
+        ("/docs/static/{file}", pages.static),
+        ("/openapi.json", pages.openapi),
+        ("/metrics", rest.metrics),
+        ("/v2", rest.server),
+        ("/v2/health/live", rest.live),
+        ("/v2/health/ready", rest.ready),
+        ("/v2/models", rest.models),
+        ("/v2/models/stats", rest.statistics),
+        (MODEL, rest.model),
+        (f"{MODEL}/ready", rest.model_ready),
+        (f"{MODEL}/stats", rest.statistics),
+        (f"{MODEL}/config", rest.config),
+        (f"{MODEL}/docs", pages.model_docs),
+        (f"{MODEL}/openapi.json", pages.model_openapi),
+        ("/v1/models", rest.models),
+        (V1_MODEL, rest.v1_model),
+    ]
+    posts: list[tuple[str, Handler]] = [
+        ("/v2/repository/index", rest.index),
+        ("/v2/repository/models/{model}/load", rest.load),
+        ("/v2/repository/models/{model}/unload", rest.unload),
+    ]
+    return [*(Route("GET", *each) for each in gets), *(Route("POST", *each) for each in posts)]
