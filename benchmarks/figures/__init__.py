@@ -1,0 +1,27 @@
+"""The seven figures, by number; each module's `measure` gives rows of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.figures import (
+    big_tensor,
+    iris_grpc,
+    iris_json,
+    lone_caller,
+    many_connections,
+    mlp_batching,
+    start_and_memory,
+)
+from benchmarks.lab import Lab
+from benchmarks.summary import Row
+
+FIGURES: dict[int, Callable[[Lab], list[Row]]] = {
+    1: iris_json.measure,
+    2: iris_grpc.measure,
+    3: mlp_batching.measure,
+    4: lone_caller.measure,
+    5: big_tensor.measure,
+    6: start_and_memory.measure,
+    7: many_connections.measure,
+}

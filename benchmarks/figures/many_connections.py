@@ -1,0 +1,42 @@
+"""Figure 7: 1,000 connections opened at once, one request on each."""
+
+from __future__ import annotations
+
+from benchmarks.burst import burst
+from benchmarks.driver import DriverError
+from benchmarks.lab import FAILURES, Lab
+from benchmarks.peers import Setup, Wire
+from benchmarks.running import Server, running
+from benchmarks.summary import Row, Side, Spread, Target
+
+CONNECTIONS = 1000
+WHAT = f"iris: {CONNECTIONS:,} connections opened at once, last answer"
+
+
+def measure(lab: Lab) -> list[Row]:
+    """One row about Shoal; FastAPI on the same event loop for comparison."""
+    with lab.shoal(Setup("iris")) as shoal:
+        ours = times(lab, shoal)
+    rows = [Row(7, WHAT, "s", Side(shoal.peer.name, Spread.of(ours)), target=Target(1.0, at_least=False))]
+    for peer in lab.peers("fastapi", "mlserver"):
+        try:
+            with running(peer, Setup("iris")) as other:
+                theirs = Spread.of(times(lab, other))
+            ratios = Spread.of([theirs.median / mine for mine in ours])
+            rows.append(Row(7, f"{WHAT} (ratio: theirs over ours)", "s", rows[0].ours, Side(peer.name, theirs), ratios))
+        except FAILURES as error:
+            rows.append(Row(7, WHAT, "s", failure=str(error)[:240], against=peer.name))
+    for row in rows:
+        lab.report(row)
+    return rows
+
+
+def times(lab: Lab, server: Server) -> list[float]:
+    """Seconds until the last of all answers, for each round."""
+    request, seconds = server.request(Wire.JSON), []
+    for _ in range(lab.repeats):
+        result = burst(request, CONNECTIONS)
+        if result.answered < CONNECTIONS:
+            raise DriverError(f"{result.answered} of {CONNECTIONS} connections answered well")
+        seconds.append(result.seconds)
+    return seconds
