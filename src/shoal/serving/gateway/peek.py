@@ -46,7 +46,7 @@ class _Texts(msgspec.Struct, gc=False):
 
 class _V1(msgspec.Struct, gc=False):
     instances: list[msgspec.Raw] | None = None
-    inputs: msgspec.Raw | None = None
+    inputs: msgspec.Raw = msgspec.Raw()
 
 
 class Peek(NamedTuple):
@@ -124,7 +124,7 @@ def v1(body: Body) -> Peek:
         seen = _decode_v1(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise json_guard.explain(error) from error
-    if seen.instances is None and seen.inputs is None:
+    if seen.instances is None and not bytes(seen.inputs):
         raise InvalidInput("the body has neither `instances` nor `inputs`", field="instances")
     return Peek(max(1, len(seen.instances or ())))
 

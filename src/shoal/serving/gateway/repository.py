@@ -6,9 +6,10 @@ called exactly once for each request.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from shoal.core.errors import InvalidInput, NotFound, Overloaded, ShoalError, Unsupported
+from shoal.core.errors import InvalidInput, NotFound, Overloaded, ShoalError, Unavailable, Unsupported
 from shoal.core.ports import Models
 from shoal.core.tasks import Tasks
 from shoal.serving.gateway import lookup, problems
@@ -66,6 +67,9 @@ class Repository:
     async def _run(self, name: str, work: Callable[[], Awaitable[None]], done: Done, failed: Failed) -> None:
         try:
             error = await self._outcome(name, work)
+        except asyncio.CancelledError:
+            failed(Unavailable("the node stops"))
+            raise
         finally:
             self._running -= 1
         if error is None:

@@ -91,7 +91,9 @@ class Router:
         app = self._apps.get(lookup.checked_name(name))
         if app is None:
             raise NotFound(f"model {name!r} has no app", hint="an app is named in the model's model.yaml")
-        app.handle(exchange, b"/" + exchange.target.split(b"/", 4)[4] if exchange.target.count(b"/") > 3 else b"/")
+        path, mark, query = bytes(exchange.target).partition(b"?")
+        below = path.split(b"/", 4)[4:]
+        app.handle(exchange, b"/" + b"".join(below) + mark + query)
 
     def _inference_routes(self) -> list[Route]:
         return [
