@@ -69,7 +69,10 @@ async def ask(served: Gateway, method: str, target: str, body: bytes = b"", **he
     return exchange
 
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Own: 1\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello"
+OK = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Own: 1\r\n"
+    b"Connection: keep-alive\r\nContent-Length: 5\r\n\r\nhello"
+)
 
 
 def test_requests_go_through_on_one_connection(tmp_path: Path) -> None:

@@ -17,10 +17,8 @@ WIDE = Signature(
 
 def documents() -> dict[str, Any]:
     served = Gateway(*default_handles(), handle("wide", signature=WIDE), handle("unknown", signature=Signature()))
-    targets = [
-        "/openapi.json", *(f"/v2/models/{name}/openapi.json" for name in ("iris", "digits", "shout", "wide", "unknown")),
-        "/v2/models/digits/versions/1/openapi.json",
-    ]  # fmt: skip
+    names = ("iris", "digits", "shout", "wide", "unknown", "digits/versions/1")
+    targets = ["/openapi.json", *(f"/v2/models/{name}/openapi.json" for name in names)]
     return {target: served.get(target).json() for target in targets}
 
 
