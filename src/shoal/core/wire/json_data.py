@@ -173,7 +173,12 @@ def write(values: list[Any]) -> bytes:
 
 def write_special(values: list[Any]) -> bytes:
     """The same for numbers of which some are not finite: those become "NaN", "Infinity" and "-Infinity"."""
-    return encode([value if abs(value) < float("inf") else _name_special(value) for value in values])
+    return encode(name_special(values))
+
+
+def name_special(values: list[float]) -> list[float | str]:
+    """Numbers that are not finite replaced by their names."""
+    return [value if abs(value) < float("inf") else _name_special(value) for value in values]
 
 
 def _name_special(value: float) -> str:

@@ -30,9 +30,12 @@ _KINDS: dict[frozenset[type], str] = {
 }
 
 
+_ABSENT = msgspec.Raw(b"")
+
+
 class _RequestJson(msgspec.Struct):
-    instances: msgspec.Raw | None = None
-    inputs: msgspec.Raw | None = None
+    instances: msgspec.Raw = _ABSENT
+    inputs: msgspec.Raw = _ABSENT
     signature_name: str | None = None
 
 
@@ -53,9 +56,9 @@ class Decoder:
             InvalidInput: with the path of what is wrong.
         """
         message = json_guard.parse(_decode_request, body)
-        columns = message.instances is None
+        columns = message.instances is _ABSENT
         text, at = (message.inputs, "inputs") if columns else (message.instances, "instances")
-        if text is None or (not columns and message.inputs is not None):
+        if columns == (message.inputs is _ABSENT):
             raise InvalidInput("a V1 request has either instances or inputs", field=at)
         value = json_guard.parse(_decode_any, memoryview(text), at=at)
         named = _named(value, columns=columns, at=at)
@@ -108,7 +111,7 @@ def _read(value: Any, name: str, at: str) -> tuple[TensorHead, list[Any]]:
     datatype = _KINDS.get(kinds)
     if datatype is None:
         raise InvalidInput("values must be all numbers, all text or all bools", field=at)
-    if datatype == "INT64" and not (-(1 << 63) <= min(level) and max(level) < 1 << 63):
+    if datatype == "INT64" and not (min(level) >= -(1 << 63) and max(level) < 1 << 63):
         raise InvalidInput("an integer is out of the range of INT64", field=at)
     return TensorHead(name, datatype, tuple(shape), count), level
 

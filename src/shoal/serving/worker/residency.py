@@ -1,0 +1,104 @@
+"""What a worker has loaded: models by the number that batches name them by."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable
+
+from shoal.core.clock import Clock
+from shoal.core.errors import ConfigError, ModelError, NotReady, ShoalError
+from shoal.core.ipc.messages import Load, Loaded, LoadFailed, Unload, Unloaded
+from shoal.core.model import ModelSpec
+from shoal.serving.adapters.base import Adapter
+from shoal.serving.worker import contract
+from shoal.serving.worker.limits import resident_bytes
+from shoal.serving.worker.served import Served
+
+logger = logging.getLogger(__name__)
+
+Factory = Callable[[ModelSpec], Adapter]
+
+
+class Residency:
+    """The loaded models.
+
+    Args:
+        create: makes the adapter for a spec.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, create: Factory, clock: Clock) -> None:
+        self._create = create
+        self._clock = clock
+        self._models: dict[int, Served] = {}
+
+    def find(self, number: int) -> Served:
+        """The model of a number.
+
+        Raises:
+            NotReady: it is not loaded.
+        """
+        served = self._models.get(number)
+        if served is None:
+            raise NotReady("the model is not loaded in this worker")
+        return served
+
+    def load(self, message: Load) -> Loaded | LoadFailed:
+        """Load a model and try it; a failure is an answer, and leaves nothing behind."""
+        if message.model in self._models:
+            error = ConfigError(f"model number {message.model} is loaded already")
+            return LoadFailed(message.model, error.to_record())
+        name = message.spec.name
+        try:
+            served, loaded = self._load(message)
+        except Exception as error:
+            logger.exception("load failed", extra={"model": name})
+            return LoadFailed(message.model, explain(name, error).to_record())
+        self._models[message.model] = served
+        return loaded
+
+    def _load(self, message: Load) -> tuple[Served, Loaded]:
+        before, started = resident_bytes(), self._clock()
+        adapter = self._create(message.spec)
+        try:
+            adapter.load()
+            served = Served(message.spec, adapter, self._clock)
+            verdict = contract.examine(served, self._clock)
+        except BaseException:
+            adapter.close()
+            raise
+        served.style.batchable = verdict.batchable
+        memory = max(resident_bytes() - before, 0)
+        seconds = self._clock() - started
+        facts = (
+            served.signature,
+            adapter.platform,
+            verdict.batchable,
+            verdict.reason,
+            seconds,
+            memory,
+            verdict.example,
+        )
+        return served, Loaded(message.model, *facts)
+
+    def unload(self, message: Unload) -> Unloaded:
+        """Let go of a model; one that is not there is let go of already."""
+        served = self._models.pop(message.model, None)
+        if served is not None:
+            try:
+                served.close()
+            except Exception:
+                logger.exception("close failed", extra={"model": served.spec.name})
+            del served
+            gc.collect()
+        return Unloaded(message.model, resident_bytes())
+
+
+def explain(name: str, error: Exception) -> ShoalError:
+    """A failure to load, with the model's name and the cause."""
+    if isinstance(error, ShoalError):
+        text = error.message if repr(name) in error.message else f"model {name!r} cannot be loaded: {error.message}"
+        return type(error)(text, hint=error.hint, field=error.field, retry_after=error.retry_after)
+    cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return ModelError(f"model {name!r} cannot be loaded: {cause[:1000]}")
