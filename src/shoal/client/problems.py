@@ -6,11 +6,8 @@ status alone decides. What the code says wins over the status.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from typing import Any
-from urllib.parse import unquote
 
 from google.protobuf.message import DecodeError
 
@@ -33,6 +30,7 @@ from shoal.core.errors import (
     Unavailable,
     Unsupported,
 )
+from shoal.core.wire import grpc as wire
 
 HTTP: dict[int, type[ShoalError]] = {
     400: InvalidInput, 401: Unauthenticated, 403: PermissionDenied, 404: NotFound, 405: Unsupported,
@@ -74,7 +72,7 @@ def from_grpc(reply: Reply) -> ShoalError | None:
     status = int(_number(reply.headers[b"grpc-status"]) or 0)
     if status == 0:
         return None
-    message = unquote(reply.headers.get(b"grpc-message", b"").decode("ascii", "replace"))
+    message = wire.decode_text(reply.headers.get(b"grpc-message", b""))
     details = _details(reply.headers.get(b"grpc-status-details-bin", b""))
     pushback = _number(reply.headers.get(b"grpc-retry-pushback-ms"))
     error = _error(
@@ -107,8 +105,8 @@ def _json(body: bytes) -> dict[str, Any]:
 
 def _details(encoded: bytes) -> dict[str, str]:
     try:
-        status = Status.FromString(base64.b64decode(encoded + b"=" * (-len(encoded) % 4)))
-    except (binascii.Error, DecodeError):
+        status = Status.FromString(wire.decode_binary(encoded))
+    except (wire.RpcFault, DecodeError):
         return {}
     found: dict[str, str] = {}
     for detail in status.details:
