@@ -79,8 +79,17 @@ def test_a_million_fields_are_not_walked() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [b"", b"\x0a", b"\x0a\x05ab", b"\x12\x01a", b"\x0a\x01\xff", b"\x0a" + b"\xff" * 20]
+    "message", [b"", b"\x0a", b"\x0a\x05ab", b"\x12\x01a", b"\x1a", b"\x0a\x01\xff", b"\x0a" + b"\xff" * 20]
 )
-def test_the_name_comes_first_and_whole(message: bytes) -> None:
+def test_without_a_whole_name_nothing_goes(message: bytes) -> None:
     with pytest.raises(InvalidInput):
         look(message)
+
+
+def test_fields_may_come_in_any_order() -> None:
+    tensor = pb.ModelInferRequest()
+    tensor.inputs.add(name="a", shape=[2], datatype="BOOL").contents.bool_contents.extend([True, True])
+    rest = tensor.SerializeToString()
+    assert look(rest + b"\x12\x012" + b"\x0a\x01m") == ("m", "2", Peek(2))
+    with pytest.raises(InvalidInput):
+        look(b"\x1a\x00" * 100 + b"\x0a\x01m")

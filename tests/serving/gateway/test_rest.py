@@ -146,6 +146,13 @@ def test_what_a_foreign_web_page_can_send_changes_nothing(content_type: str) -> 
     assert served.models.find("iris").state is ModelState.READY
 
 
+@pytest.mark.parametrize("site", [b"cross-site", b"same-site"])
+def test_what_a_browser_marks_as_foreign_changes_nothing(site: bytes) -> None:
+    served = Gateway()
+    assert served.ask("POST", UNLOAD, b"", {b"sec-fetch-site": site}).answer.status == 403
+    assert served.models.find("iris").state is ModelState.READY
+
+
 def test_unload_and_load() -> None:
     served = Gateway()
     assert [(each.status, each.body) for each in later(served, (UNLOAD, b"{}"))] == [(200, b"")]

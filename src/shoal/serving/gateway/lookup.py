@@ -27,11 +27,12 @@ def checked_name(text: str, what: str = "model name") -> str:
     Raises:
         InvalidInput: it is empty, too long, or has characters that no name has.
     """
+    field = what.replace(" ", "_")
     if len(text) > MAX_NAME:
-        raise InvalidInput(f"the {what} is longer than {MAX_NAME} characters", field=what)
+        raise InvalidInput(f"the {what} is longer than {MAX_NAME} characters", field=field)
     if not _NAME.fullmatch(text) or ".." in text:
         hint = "letters, digits and . _ - + @ make a name; it starts with a letter, a digit or _"
-        raise InvalidInput(f"{text[:80]!a} cannot be a {what}", field=what, hint=hint)
+        raise InvalidInput(f"{text[:80]!a} cannot be a {what}", field=field, hint=hint)
     return text
 
 
@@ -44,7 +45,7 @@ def find(models: Models, name: str, version: str = "") -> ModelHandle:
     """
     checked_name(name)
     if version:
-        checked_name(version, "version")
+        checked_name(version, "model version")
     try:
         return models.find(name, version)
     except NotFound as error:

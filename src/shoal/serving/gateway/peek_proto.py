@@ -23,18 +23,37 @@ _SHAPE_PACKED, _SHAPE_ONE = 0x1A, 0x18
 
 
 def model(message: bytes) -> tuple[str, str, int]:
-    """Name and version of the model, and where the fields after them begin.
+    """Name and version of the model, and where the fields after them begin (0 if they do not come first).
 
     Raises:
-        InvalidInput: malformed, or the name is not the first field.
+        InvalidInput: malformed, or there is no name among the first `MAX_FIELDS` fields.
     """
     if message[:1] != b"\x0a":
-        raise InvalidInput("the message does not begin with a model_name", field="model_name")
+        return *_search_model(message), 0
     name, at = _text(message, 1)
     version = ""
     if message[at : at + 1] == b"\x12":
         version, at = _text(message, at + 1)
     return name, version, at
+
+
+def _search_model(message: bytes) -> tuple[str, str]:
+    found = {_NAME: "", _VERSION: ""}
+    at, end = 0, len(message)
+    try:
+        for _ in range(MAX_FIELDS):
+            if at >= end:
+                break
+            tag = message[at]
+            if tag in found:
+                found[tag], at = _text(message, at + 1)
+            else:
+                _, at = _span(message, at, end)
+    except IndexError:
+        raise _cut() from None
+    if not found[_NAME]:
+        raise InvalidInput("the message has no model_name", field="model_name")
+    return found[_NAME], found[_VERSION]
 
 
 def request(message: bytes, at: int) -> Peek:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from shoal.core.errors import ShoalError, TooLarge
+from shoal.core.errors import PermissionDenied, ShoalError, TooLarge
 from shoal.core.model import ModelState
 from shoal.core.ports import Models
 from shoal.core.wire import json_guard
@@ -120,8 +120,14 @@ Body = TypeVar("Body", _Index, _Change)
 
 
 def _read(exchange: Exchange, kind: type[Body]) -> Body:
-    """A small JSON body; none at all is like an empty object."""
+    """A small JSON body; none at all is like an empty object.
+
+    What a web page of another origin sends is refused: browsers mark it, and without a content type they would send it
+    unasked.
+    """
     inference.check_media_type(exchange.headers)
+    if exchange.headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+        raise PermissionDenied("web pages of other origins cannot use the repository")
     if len(exchange.body) > MAX_BODY:
         raise TooLarge(f"the body is larger than {MAX_BODY} bytes")
     if not exchange.body:
