@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from collections.abc import Callable
-
-os.environ["OMP_NUM_THREADS"] = "1"
 
 import msgspec
 import numpy as np

@@ -16,6 +16,9 @@ TITLE = "MLP, V2 JSON, 64 connections"
 BARE = "MLP, gRPC raw, 4 x 16 streams, against the model in process"
 
 
+RAW = Contest(3, "MLP, gRPC raw, 4 x 16 streams", Wire.GRPC_RAW, connections=4, streams=16)
+
+
 def contest(bound: float | None, what: str = TITLE) -> Contest:
     """JSON at 64 connections."""
     return Contest(3, what, Wire.JSON, connections=64, target=None if bound is None else Target(bound))
@@ -25,7 +28,7 @@ def measure(lab: Lab) -> list[Row]:
     """Batching on against off, against peers, against no server at all."""
     with lab.shoal(ON) as shoal:
         rows = lab.against(shoal, lab.subject, OFF, [contest(5.0, f"{TITLE}, batching on against off")])
-        rows += lab.against(shoal, REFERENCE, OFF, [contest(None)])
+        rows += lab.against(shoal, REFERENCE, OFF, [contest(None), RAW])
         for peer in lab.peers(*BOUNDS):
             rows += lab.against(shoal, peer, ON, [contest(BOUNDS[peer.name])])
         return [*rows, against_bare_model(lab, shoal)]

@@ -31,7 +31,8 @@ class ReferencePlane:
         program = HERE / "reference_plane.py"
         model = site.models / {"iris": "iris.joblib", "mlp": "mlp.onnx"}[setup.model]
         limit = {"iris": "64", "mlp": "32"}[setup.model]
-        return Launch((str(site.python), str(program), str(site.http), str(model), limit))
+        command = (str(site.python), str(program), str(site.http), str(model), limit)
+        return Launch(command, {"OMP_NUM_THREADS": "1"})
 
     def request(self, setup: Setup, wire: Wire, site: Site) -> Request | None:
         if wire in (Wire.JSON, Wire.GRPC_RAW):
