@@ -109,9 +109,10 @@ class Listener:
         logger.info("listening", extra={"host": self._host, "port": self._port, "tls": self._ssl_context is not None})
 
     async def stop(self, grace: float) -> None:
-        """Accept no more, let what is in flight finish for up to `grace` seconds, cut off the rest."""
+        """Accept no more, let what is in flight finish for up to `grace` seconds, cut off the rest. May be repeated."""
         self._stopping = True
-        for acceptor in self._acceptors:
+        acceptors, self._acceptors = self._acceptors, []
+        for acceptor in acceptors:
             acceptor.stop()
         for connection in list(self._connections.values()):
             connection.shutdown()
@@ -185,26 +186,25 @@ class Listener:
                 client.recv(65536)  # unread bytes would turn the close into a reset, and the answer be lost
 
     async def _open(self, client: socket.socket) -> None:
-        timeout = self._limits.header_seconds if self._ssl_context is not None else None
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._negotiation, client, ssl=self._ssl_context, ssl_handshake_timeout=timeout
-            )
-        except (OSError, ssl.SSLError) as error:
-            client.close()
-            logger.debug("connection failed before it was open", extra={"reason": str(error)})
-        finally:
-            self._opening -= 1
-            self._note_if_empty()
-
-    def _negotiation(self) -> Negotiation:
-        return Negotiation(
+        negotiation = Negotiation(
             self._decided,
             on_open=self._add,
             on_close=self._remove,
             clock=self._clock,
             seconds=self._limits.header_seconds,
         )
+        timeout = self._limits.header_seconds if self._ssl_context is not None else None
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: negotiation, client, ssl=self._ssl_context, ssl_handshake_timeout=timeout
+            )
+        except (OSError, ssl.SSLError) as error:
+            client.close()
+            logger.debug("connection failed before it was open", extra={"reason": str(error)})
+        finally:
+            if not negotiation.opened:
+                self._opening -= 1
+                self._note_if_empty()
 
     def _decided(self, negotiation: Negotiation, transport: asyncio.Transport, http2: bool, read: bytes) -> None:
         def on_close(_: Connection) -> None:
@@ -226,6 +226,7 @@ class Listener:
             connection.data_received(read)
 
     def _add(self, negotiation: Negotiation) -> None:
+        self._opening -= 1
         self._connections[negotiation] = negotiation
         self._count.open.set(len(self._connections))
         if self._stopping:
@@ -251,6 +252,7 @@ class Listener:
             connection = self._connections.get(key)
             if connection is not None:
                 self._sweep_one(connection, now)
+                key.end_farewell()
         start += _SWEEP_SLICE
         loop = asyncio.get_running_loop()
         if start < len(keys):

@@ -60,6 +60,11 @@ class Negotiation(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     @property
+    def opened(self) -> bool:
+        """The transport is there (with TLS: the handshake is done)."""
+        return self._transport is not None
+
+    @property
     def busy(self) -> bool:
         return bool(self._read)
 
@@ -94,6 +99,12 @@ class Negotiation(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    def end_farewell(self) -> None:
+        """Wait no longer for a TLS client to confirm that the connection is closed; all answers are written."""
+        transport = self._transport
+        if transport is not None and transport.is_closing() and not transport.get_write_buffer_size():
+            transport.abort()
 
     def _close_undecided(self) -> None:
         if not self._decided and self._transport is not None:
