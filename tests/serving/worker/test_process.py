@@ -238,7 +238,8 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     code = (
         "import os, subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-m', 'shoal.serving.worker', '--fd', sys.argv[1]], pass_fds=[int(sys.argv[1])])\n"
+        "command = [sys.executable, '-m', 'shoal.serving.worker', '--fd', sys.argv[1]]\n"
+        "child = subprocess.Popen(command, pass_fds=[int(sys.argv[1])])\n"
         "print(child.pid, flush=True)\n"
         "os.read(0, 1)\n"
     )

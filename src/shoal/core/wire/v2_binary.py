@@ -15,7 +15,7 @@ from shoal.core.wire import json_data, json_guard, raw_data, v2_json
 from shoal.core.wire.heads import Decoded, Memo, RequestHead, TensorHead
 from shoal.core.wire.raw_data import Buffer
 from shoal.core.wire.shapes import SIZES
-from shoal.core.wire.v2_json import RequestJson, ResponseJson, TensorJson
+from shoal.core.wire.v2_json import TensorJson
 
 SIZE = "binary_data_size"
 
@@ -151,7 +151,7 @@ def encode_request(request: InferenceRequest, *, binary_output: bool = True) -> 
     parts = [binary_tensor(each) for each in request.inputs]
     parameters = {**(request.parameters or {}), "binary_data_output": True} if binary_output else request.parameters
     inputs = [part for part, _ in parts]
-    head = json_data.encode(RequestJson(inputs, request.id, parameters, v2_json.outputs_json(request)))
+    head = json_data.encode(v2_json.request_json(request, inputs, parameters))
     return b"".join([head, *(data for _, data in parts)]), len(head)
 
 
@@ -180,8 +180,7 @@ def encode_response(
         tensor, data = binary_tensor(each)
         outputs.append(tensor)
         parts.append(data)
-    name, version = response.model_name, response.model_version
-    parts[0] = json_data.encode(ResponseJson(outputs, name, version, response.id, response.parameters))
+    parts[0] = json_data.encode(v2_json.response_json(response, outputs))
     return parts, len(parts[0])
 
 

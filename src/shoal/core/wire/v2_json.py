@@ -49,23 +49,23 @@ class OutputJson(msgspec.Struct, omit_defaults=True):
     parameters: dict[str, ParameterValue] | None = None
 
 
-class RequestJson(msgspec.Struct, omit_defaults=True):
+class RequestJson(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A request as it is written."""
 
-    inputs: list[TensorJson]
     id: str | None = None
     parameters: dict[str, ParameterValue] | None = None
+    inputs: list[TensorJson]
     outputs: list[OutputJson] | None = None
 
 
-class ResponseJson(msgspec.Struct, omit_defaults=True):
+class ResponseJson(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A response as it is written."""
 
-    outputs: list[TensorJson]
     model_name: str = ""
     model_version: str | None = None
     id: str | None = None
     parameters: dict[str, ParameterValue] | None = None
+    outputs: list[TensorJson]
 
 
 decode_request_json = msgspec.json.Decoder(RequestJson).decode
@@ -249,14 +249,15 @@ def encode_request(request: InferenceRequest, *, special: bool = False) -> bytes
         InvalidInput: a tensor has no JSON form (FP16, not finite, not UTF-8), or its data does not fit.
     """
     inputs = [write_tensor(each, f"inputs[{at}]", special=special) for at, each in enumerate(request.inputs)]
-    return json_data.encode(RequestJson(inputs, request.id, request.parameters, outputs_json(request)))
+    return json_data.encode(request_json(request, inputs, request.parameters))
 
 
-def outputs_json(request: InferenceRequest) -> list[OutputJson] | None:
-    """The requested outputs as they are written."""
-    if request.outputs is None:
-        return None
-    return [OutputJson(each.name, each.parameters) for each in request.outputs]
+def request_json(request: InferenceRequest, inputs: list[TensorJson], parameters: Parameters | None) -> RequestJson:
+    """A request whose tensors and parameters are ready to be written."""
+    outputs = None
+    if request.outputs is not None:
+        outputs = [OutputJson(each.name, each.parameters) for each in request.outputs]
+    return RequestJson(id=request.id, parameters=parameters, inputs=inputs, outputs=outputs)
 
 
 def encode_response(response: InferenceResponse, *, special: bool = False) -> bytes:
@@ -266,8 +267,18 @@ def encode_response(response: InferenceResponse, *, special: bool = False) -> by
         InvalidInput: an output has no JSON form, or its data does not fit.
     """
     outputs = [write_tensor(each, f"outputs[{at}]", special=special) for at, each in enumerate(response.outputs)]
-    name, version = response.model_name, response.model_version
-    return json_data.encode(ResponseJson(outputs, name, version, response.id, response.parameters))
+    return json_data.encode(response_json(response, outputs))
+
+
+def response_json(response: InferenceResponse, outputs: list[TensorJson]) -> ResponseJson:
+    """A response whose tensors are ready to be written."""
+    return ResponseJson(
+        model_name=response.model_name,
+        model_version=response.model_version,
+        id=response.id,
+        parameters=response.parameters,
+        outputs=outputs,
+    )
 
 
 def decode_response(body: bytes) -> InferenceResponse:
