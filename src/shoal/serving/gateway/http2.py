@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from shoal.core.clock import Clock
 from shoal.core.wire import grpc
-from shoal.core.wire.http2 import Connection, ErrorCode, Limits, RequestHead
+from shoal.core.wire.http2 import Connection, ErrorCode, Limits, Payload, RequestHead
 from shoal.core.wire.http2.faults import ConnectionFault
 from shoal.serving.gateway.exchange import HttpApp, RpcMethods, RpcStream, Streaming, WireLimits
 from shoal.serving.gateway.http2_exchange import Http2Exchange
@@ -37,7 +37,7 @@ class Http2Connection(asyncio.Protocol):
         http, rpc: the application.
         limits: what the client may cost.
         clock: monotonic seconds.
-        on_close: called once, when the connection is gone.
+        on_close: called once with this object, when the connection is gone.
 
     Attributes:
         wire: the protocol's state.
@@ -52,7 +52,7 @@ class Http2Connection(asyncio.Protocol):
         rpc: RpcMethods,
         limits: WireLimits,
         clock: Clock,
-        on_close: Callable[[], None],
+        on_close: Callable[[Http2Connection], None],
     ) -> None:
         self.limits = limits
         self.loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ class Http2Connection(asyncio.Protocol):
         self._lost = True
         self._waiting.clear()
         self.wire.lose(ErrorCode.CANCEL)
-        self._on_close()
+        self._on_close(self)
 
     # What the listener calls
 
@@ -229,16 +229,23 @@ class Http2Connection(asyncio.Protocol):
         self._scheduled = False
         sender = self.wire.sender
         more = sender.more
-        data = sender.take()
-        if data and self._close_at is None and not self._lost and not self._transport.is_closing():
-            self._times.written += len(data)
-            self._transport.write(data)
+        pieces = sender.take_pieces()
+        if pieces and self._close_at is None and not self._lost and not self._transport.is_closing():
+            self._write(pieces)
         if more:
             self.loop.call_soon(self._pump)
         if sender.queued or self.congested:
             self._regulate()
         if self.wire.closed or (self.wire.drained and not self.wire.streams):
             self._finish()
+
+    def _write(self, pieces: list[Payload]) -> None:
+        if len(pieces) == 1:
+            self._times.written += len(pieces[0])
+            self._transport.write(pieces[0])
+        else:
+            self._times.written += sum([len(piece) for piece in pieces])
+            self._transport.writelines(pieces)
 
     def _regulate(self) -> None:
         """Hold requests back while too much is queued; let them go on when it is not."""

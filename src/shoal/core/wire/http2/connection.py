@@ -386,8 +386,6 @@ class Connection(FrameLoop):
             self.sender.tiny -= 1
             self._useless()
         self.sender.grow(stream, increment)
-        if stream is not None and stream.credit and not stream.queued:
-            self.receiver.unpark()
 
     # The end
 

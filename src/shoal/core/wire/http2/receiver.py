@@ -3,8 +3,8 @@
 Credit is given back in batches while bodies come in, early enough that a large one never waits for it. Two things hold
 credit of a *stream* back: unfinished bodies beyond `held_bytes` in sum (then only the oldest of them goes on, so that
 one at least completes), and a streaming call whose answers the client does not read. A peer that goes on nevertheless,
-with many streams at once, has the stream refused that crosses twice that sum. The credit of the *connection* is always
-given back, as otherwise streams could starve each other.
+with many streams at once, has the stream refused that crosses twice that sum and a connection window. The credit of the
+*connection* is always given back, as otherwise streams could starve each other.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Limits:
 class Receiver:
     """Windows and memory of one connection's receiving side."""
 
-    __slots__ = ("_credit", "_limits", "_parked", "_stream_step", "_window", "_write", "held", "holders")
+    __slots__ = ("_credit", "_limits", "_most", "_parked", "_stream_step", "_window", "_write", "held", "holders")
 
     def __init__(self, limits: Limits, write: Callable[[bytes], None]) -> None:
         self._limits = limits
@@ -56,6 +56,7 @@ class Receiver:
         self._window = limits.connection_window
         self._credit = 0
         self._stream_step = limits.stream_window // 4
+        self._most = 2 * limits.held_bytes + limits.connection_window
         self._parked: dict[int, Stream] = {}
         self.held = 0
         self.holders: dict[int, Stream] = {}
@@ -84,7 +85,7 @@ class Receiver:
         self.held += size
         if stream.credit >= self._stream_step:
             self.give_credit(stream)
-        return self.held <= 2 * self._limits.held_bytes
+        return self.held <= self._most
 
     def charge(self, stream: Stream, size: int) -> None:
         """Take the bytes of a DATA frame off the window of its stream.
@@ -123,12 +124,12 @@ class Receiver:
             self.held -= stream.held
             stream.held = 0
             del self.holders[stream.stream_id]
-        if self._parked:
-            self.unpark()
+        for parked in list(self._parked.values()):
+            self.give_credit(parked)
 
-    def unpark(self) -> None:
-        """Try again for all streams whose credit was held back."""
-        for stream in list(self._parked.values()):
+    def on_drained(self, stream: Stream) -> None:
+        """The client has read all that was queued for it."""
+        if stream.stream_id in self._parked:
             self.give_credit(stream)
 
     def forget(self, stream: Stream) -> None:

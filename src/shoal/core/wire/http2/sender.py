@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from shoal.core.wire.http2 import codes, frames
 from shoal.core.wire.http2.codes import ErrorCode
-from shoal.core.wire.http2.faults import ConnectionFault, StreamFault, protocol_error
+from shoal.core.wire.http2.faults import ConnectionFault, StreamFault
 
 if TYPE_CHECKING:
     from shoal.core.wire.http2.stream import Payload, Stream
 
 TURN_BYTES = 1024 * 1024
+JOIN_BYTES = 64 * 1024
+"""Bodies of a turn up to this sum are copied into one piece, as one `write` costs less than a vector of them."""
 TINY = 64
 """A DATA frame below this many bytes that is not the last was forced by a tiny window."""
 
@@ -61,11 +63,15 @@ class Sender:
         self.paused = False
 
     def take(self) -> bytes:
-        """All bytes to write now; empties the list and begins a new turn."""
+        """All bytes to write now; begins a new turn."""
+        return b"".join(self.take_pieces())
+
+    def take_pieces(self) -> list[Payload]:
+        """What to write now, in one piece unless that would cost a large copy; begins a new turn."""
         pieces, self._pieces = self._pieces, []
-        self._turn = 0
+        turn, self._turn = self._turn, 0
         self.more = False
-        return b"".join(pieces)
+        return [b"".join(pieces)] if pieces and turn <= JOIN_BYTES else pieces
 
     def write(self, piece: bytes) -> None:
         """Send a whole control frame."""
@@ -111,17 +117,18 @@ class Sender:
 
         Args:
             stream: open for sending.
-            data: the part, maybe empty.
+            data: the part, maybe empty. Ignored, like `tail`, once the end is queued.
             tail: None if more follows; otherwise the end: a block of trailers, or empty for a plain END_STREAM.
         """
+        if stream.tail is not None:
+            return
         if stream.queue is None:
             stream.queue = deque()
         if data:
             stream.queue.append(memoryview(data))
             stream.queued += len(data)
             self.queued += len(data)
-        if stream.tail is None:
-            stream.tail = tail
+        stream.tail = tail
         if stream.stream_id not in self.blocked:
             stream.progress = stream.connection.now
             self.blocked[stream.stream_id] = stream
@@ -176,6 +183,7 @@ class Sender:
         if self.blocked.pop(stream.stream_id, None) is None or stream.local_closed:
             return
         if tail is None:
+            stream.connection.receiver.on_drained(stream)
             stream.on_drained()
             return
         if tail:
@@ -210,7 +218,7 @@ class Sender:
         if stream is None:
             self.window += increment
             if self.window > codes.LARGEST_WINDOW:
-                raise protocol_error("the connection window overflows")
+                raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "the connection window overflows")
             self.pump()
             return
         stream.send_window += increment
