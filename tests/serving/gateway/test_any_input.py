@@ -14,7 +14,8 @@ from support.gateway_fakes import FakeExchange, FakeRpc, Gateway, proto, v2
 
 segments = st.sampled_from(
     ["v2", "v1", "models", "iris", "digits", "versions", "1", "infer", "predict_all", "ready", "stats", "config",
-     "docs", "openapi.json", "repository", "index", "health", "live", "static", "app", "iris:predict", "%2e%2e", "%00", "", "é"]
+     "docs", "openapi.json", "repository", "index", "health", "live", "static", "app", "iris:predict",
+     "%2e%2e", "%00", "", "é"]
 )  # fmt: skip
 paths = st.lists(segments, max_size=7).map(lambda parts: "/" + "/".join(parts))
 known = st.sampled_from(
