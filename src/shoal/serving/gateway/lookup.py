@@ -30,7 +30,7 @@ def checked_name(text: str, what: str = "model name") -> str:
     field = what.replace(" ", "_")
     if len(text) > MAX_NAME:
         raise InvalidInput(f"the {what} is longer than {MAX_NAME} characters", field=field)
-    if not _NAME.fullmatch(text) or ".." in text:
+    if not _NAME.fullmatch(text):
         hint = "letters, digits and . _ - + @ make a name; it starts with a letter, a digit or _"
         raise InvalidInput(f"{text[:80]!a} cannot be a {what}", field=field, hint=hint)
     return text
