@@ -122,6 +122,41 @@ async def test_no_exchange_shares_its_headers():
     assert all(b"secret" not in exchange.headers for exchange in bench.exchanges[1:])
 
 
+action = st.one_of(
+    st.tuples(st.just("receive"), st.integers(1, 60)),
+    st.tuples(st.just("answer"), st.integers(0, 11)),
+    st.tuples(st.sampled_from(["block", "unblock", "sweep"]), st.just(0)),
+)
+
+
+@given(st.lists(action, max_size=60))
+@on_loop
+async def test_whatever_happens_each_request_gets_one_answer_in_order(actions):
+    bench = Bench()
+    stream = b"".join(post(b"%d" % i) for i in range(12))
+    actions = [*actions, ("unblock", 0)]
+    for what, number in actions:
+        if what == "receive" and bench.transport.reading:
+            bench.connection.data_received(stream[:number])
+            stream = stream[number:]
+        elif what == "answer" and number < len(bench.exchanges):
+            bench.exchanges[number].respond(200, b"<%d>" % number)
+        elif what == "block":
+            bench.connection.pause_writing()
+        elif what == "unblock":
+            bench.connection.resume_writing()
+        elif what == "sweep":
+            bench.connection.sweep(bench.clock())
+    for i in range(12):
+        if bench.transport.reading and stream:
+            bench.connection.data_received(stream)
+            stream = b""
+        bench.exchanges[i].respond(200, b"<%d>" % i)
+    assert re.findall(rb"<(\d+)>", bench.transport.take()) == [b"%d" % i for i in range(12)]
+    assert not bench.connection.busy
+    assert bench.transport.reading
+
+
 @given(st.permutations(range(4)))
 @on_loop
 async def test_pipelined_answers_go_out_in_order(order):
@@ -277,6 +312,17 @@ async def test_a_refused_client_may_finish_sending_but_not_for_ever():
 
 
 @on_loop
+async def test_a_refused_client_may_finish_sending_but_not_everything():
+    bench = Bench()
+    bench.receive(b"nonsense\r\n\r\n")
+    for _ in range(10):
+        assert not bench.transport.closed
+        bench.receive(b"x" * 10_000)
+    bench.receive(b"x")
+    assert bench.transport.closed == "aborted"
+
+
+@on_loop
 async def test_a_chunk_too_many_is_refused():
     bench = Bench(limits=WireLimits(chunk_count=10))
     head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -345,6 +391,17 @@ async def test_whoever_leaves_is_reported_once():
     assert bench.closed == [bench.connection]
     bench.exchanges[0].respond(200)
     assert bench.transport.take() == b""
+
+
+@on_loop
+async def test_a_bug_in_hearing_of_the_end_is_not_the_others_bug(caplog):
+    bench = Bench()
+    bench.receive(GET * 2)
+    bench.exchanges[0].on_gone = lambda: 1 / 0
+    bench.connection.connection_lost(None)
+    assert bench.gone == bench.exchanges[1:]
+    assert bench.closed
+    assert len(caplog.records) == 1
 
 
 @on_loop

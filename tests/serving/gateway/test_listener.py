@@ -20,6 +20,7 @@ import trustme
 from shoal.core.clock import ManualClock
 from shoal.core.errors import ConfigError
 from shoal.core.metrics import Metrics
+from shoal.serving.gateway import listener as listener_module
 from shoal.serving.gateway.exchange import Exchange, WireLimits
 from shoal.serving.gateway.listener import Listener
 from shoal.serving.gateway.tls import server_context
@@ -188,7 +189,9 @@ def test_clients_that_vanish_free_what_they_held_at_once(reset):
     run(main())
 
 
-def test_slow_headers_are_cut_off_and_hurt_nobody():
+def test_slow_headers_are_cut_off_and_hurt_nobody(monkeypatch):
+    monkeypatch.setattr(listener_module, "_SWEEP_SLICE", 100)
+
     async def main() -> None:
         clock = ManualClock()
         async with listening(clock=clock) as listener:
@@ -452,6 +455,9 @@ def test_requests_speaks_tls(authority):
             url = f"https://localhost:{listener.port}/"
             answer = await asyncio.to_thread(requests.post, url, data=b"x", verify=str(folder / "ca.pem"), timeout=5)
             assert answer.content == b"x"
+            started = time.monotonic()
+            await listener.stop(10)  # that client keeps its connection, and never says goodbye
+            assert time.monotonic() - started < 3
 
     run(main())
 

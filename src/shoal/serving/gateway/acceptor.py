@@ -19,7 +19,6 @@ logger = logging.getLogger(__name__)
 
 PER_TURN = 256
 _PAUSE_SECONDS = 0.1
-_BACKLOG = 4096
 _NO_DESCRIPTOR = frozenset((errno.EMFILE, errno.ENFILE))
 _NO_MEMORY = frozenset((errno.ENOBUFS, errno.ENOMEM))
 
@@ -30,7 +29,7 @@ class Acceptor:
     """Accepts on one socket from `start` to `stop`.
 
     Args:
-        listening: a bound, non-blocking socket; it is owned and closed by this object.
+        listening: a non-blocking socket that listens; it is owned and closed by this object.
         on_accept: gets each connection, non-blocking.
         on_exhausted: gets a connection for which there is no file descriptor; it must close it before it returns.
     """
@@ -44,7 +43,6 @@ class Acceptor:
         self._retry: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        self._listening.listen(_BACKLOG)
         self._resume()
 
     def stop(self) -> None:

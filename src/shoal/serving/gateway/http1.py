@@ -12,6 +12,7 @@ not answered is called, and answers that were already given are still delivered.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from shoal.serving.gateway.compression import MIN_COMPRESS_BYTES
 from shoal.serving.gateway.exchange import JSON, Headers, HttpApp, WireLimits
 from shoal.serving.gateway.http1_exchange import GZIPPED, Buffer, Http1Exchange, gzip, inflate
 from shoal.serving.gateway.problems import NOSNIFF, answer_error, unexpected
+
+logger = logging.getLogger(__name__)
 
 _LINGER_SECONDS = 2.0  # a refused client may go on sending for so long, and still reads why
 _DRAIN_SECONDS = 0.05  # what was sent before a client could know of the shutdown is still answered
@@ -61,6 +64,7 @@ class Http1Connection(asyncio.Protocol):
         self._draining = False
         self._lost = False
         self._linger_until = _NEVER
+        self._discarded = 0
         self._written = 0
         self._flushed = -1  # bytes the system had taken at the last sweep, -1 if all
         self._progress = 0.0  # when that number last grew
@@ -75,7 +79,8 @@ class Http1Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._last:
-            return  # nothing after a refused or a last request is ever looked at
+            self._discard(data)
+            return
         self._touched = now = self._clock()
         if not self._parser.partial:
             self._began = now
@@ -88,7 +93,7 @@ class Http1Connection(asyncio.Protocol):
         waiting, self._waiting = self._waiting, deque()
         for exchange in waiting:
             if not exchange.answered and exchange.on_gone is not None:
-                exchange.on_gone()
+                self._tell_gone(exchange.on_gone)
         self._on_close(self)
 
     def pause_writing(self) -> None:
@@ -98,6 +103,18 @@ class Http1Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._blocked = False
         self._resume_if_possible()
+
+    def _tell_gone(self, on_gone: Callable[[], None]) -> None:
+        try:
+            on_gone()
+        except Exception:  # a bug; the others must hear it all the same
+            logger.exception("the end of a client was not taken well")
+
+    def _discard(self, data: bytes) -> None:
+        """Nothing after a refused or a last request is ever looked at, and it is not read for ever."""
+        self._discarded += len(data)
+        if self._discarded > self._limits.body_bytes:
+            self._transport.abort()
 
     # What the listener calls.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import resource
 import socket
@@ -18,10 +17,10 @@ from itertools import islice
 
 from shoal.core import clock as clocks
 from shoal.core.clock import Clock
-from shoal.core.errors import ConfigError
 from shoal.core.metrics import Metrics
 from shoal.core.tasks import Tasks
 from shoal.serving.gateway.acceptor import Acceptor
+from shoal.serving.gateway.binding import bind
 from shoal.serving.gateway.exchange import HttpApp, RpcMethods, WireLimits
 from shoal.serving.gateway.http1 import Http1Connection
 from shoal.serving.gateway.http2 import Http2Connection
@@ -101,7 +100,9 @@ class Listener:
         Raises:
             ConfigError: the address is taken, not allowed, or not one of this machine.
         """
-        for listening in await self._bind():
+        sockets = await bind(self._host, self._port, reuse_port=self._reuse_port)
+        self._port = sockets[0].getsockname()[1]
+        for listening in sockets:
             acceptor = Acceptor(listening, on_accept=self._accepted, on_exhausted=self._turn_away)
             acceptor.start()
             self._acceptors.append(acceptor)
@@ -129,42 +130,6 @@ class Listener:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), seconds)
-
-    # Binding.
-
-    async def _bind(self) -> list[socket.socket]:
-        sockets: list[socket.socket] = []
-        try:
-            for family, host in await self._addresses():
-                sockets.append(self._bind_one(family, host))
-                self._port = sockets[0].getsockname()[1]
-        except OSError as error:
-            for each in sockets:
-                each.close()
-            raise _unusable(self._host, self._port, error) from error
-        return sockets
-
-    async def _addresses(self) -> list[tuple[socket.AddressFamily, str]]:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
-
-    def _bind_one(self, family: socket.AddressFamily, host: str) -> socket.socket:
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
-            if self._reuse_port:
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listening.setblocking(False)
-            listening.bind((host, self._port))
-        except OSError:
-            listening.close()
-            raise
-        return listening
 
     # Connections.
 
@@ -249,10 +214,7 @@ class Listener:
     def _sweep(self, keys: list[Negotiation], start: int) -> None:
         now = self._clock()
         for key in islice(keys, start, start + _SWEEP_SLICE):
-            connection = self._connections.get(key)
-            if connection is not None:
-                self._sweep_one(connection, now)
-                key.end_farewell()
+            self._sweep_one(key, now)
         start += _SWEEP_SLICE
         loop = asyncio.get_running_loop()
         if start < len(keys):
@@ -260,12 +222,16 @@ class Listener:
         else:
             self._timer = loop.call_later(_SWEEP_SECONDS, self._sweep_all)
 
-    def _sweep_one(self, connection: Connection, now: float) -> None:
+    def _sweep_one(self, key: Negotiation, now: float) -> None:
+        connection = self._connections.get(key)
+        if connection is None:
+            return
         try:
             connection.sweep(now)
-        except Exception:
+            key.end_farewell()
+        except Exception:  # one connection's bug must not stop the clock of all
             logger.exception("sweeping a connection failed")
-            connection.abort()
+            key.abort()
 
 
 class _Counters:
@@ -285,20 +251,3 @@ def _connection_limit(most: int) -> int:
     if descriptors == resource.RLIM_INFINITY:
         return most
     return max(1, min(most, descriptors - max(_SPARE_DESCRIPTORS, descriptors // 8)))
-
-
-def _unusable(host: str, port: int, error: OSError) -> ConfigError:
-    where = f"{host or '*'}:{port}"
-    if error.errno == errno.EADDRINUSE:
-        return ConfigError(
-            f"{where} is already in use by another process.",
-            hint=f"Stop that process (`ss -ltnp 'sport = :{port}'` names it) or choose another port with --port.",
-            field="port",
-        )
-    if error.errno == errno.EACCES:
-        return ConfigError(
-            f"{where} may not be used by this user.", hint="Choose a port above 1023 with --port.", field="port"
-        )
-    return ConfigError(
-        f"Cannot listen on {where}: {error.strerror or error}.", hint="Check the host given with --host.", field="host"
-    )
