@@ -9,9 +9,21 @@ as requests), `caller` (deadlines and retries), `channel` and `link` (the connec
 
 from shoal.client.address import Tls
 from shoal.client.aio import AsyncClient
-from shoal.client.operations import ModelEntry, ServerMetadata
+from shoal.client.caller import Unreachable
+from shoal.client.operations import ModelEntry, PartialFailure, ServerMetadata
 from shoal.client.retry import Retries
 from shoal.client.sync import Client
 from shoal.core.types import InferenceResponse, Tensor
 
-__all__ = ["AsyncClient", "Client", "InferenceResponse", "ModelEntry", "Retries", "ServerMetadata", "Tensor", "Tls"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "InferenceResponse",
+    "ModelEntry",
+    "PartialFailure",
+    "Retries",
+    "ServerMetadata",
+    "Tensor",
+    "Tls",
+    "Unreachable",
+]

@@ -142,7 +142,8 @@ class AsyncClient:
         """Strings in, as many strings out, in order.
 
         Raises:
-            ShoalError: as `infer`; also if one item alone fails.
+            PartialFailure: some of several items failed; it holds the answers of the others.
+            ShoalError: as `infer`.
         """
         limit = self._limit(timeout)
         operation = self._dialect.predict_all(model, _text(version), list(inputs), timeout=limit, pure=True)
@@ -150,11 +151,15 @@ class AsyncClient:
 
     async def prepare(
         self, model: str, inputs: Any, *, version: str | int | None = None, binary: bool = True
-    ) -> Operation[InferenceResponse]:
-        """An inference that is encoded once, to be sent many times with `send`: for load tests."""
+    ) -> Operation[None]:
+        """An inference that is encoded once, to be sent many times with `send`; of the answers only errors are read.
+
+        For load tests: encoding and decoding are not what they measure.
+        """
         tensors = await self._tensors(model, version, inputs, self._timeout)
         request = InferenceRequest(tensors, model_name=model, model_version=_text(version) or None)
-        return self._dialect.infer(request, timeout=self._timeout, binary=binary, pure=True)
+        operation = self._dialect.infer(request, timeout=self._timeout, binary=binary, pure=True)
+        return Operation(operation.outgoing, self._dialect.check)
 
     async def send(self, operation: Operation[T], *, timeout: float | None = None) -> T:
         """Run a prepared operation."""

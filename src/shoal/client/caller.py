@@ -35,6 +35,10 @@ class LinkError(Exception):
         self.hint = hint
 
 
+class Unreachable(Unavailable):
+    """No server has answered: it cannot be connected to, or the connection was lost."""
+
+
 class Channel(Protocol):
     """What gets replies."""
 
@@ -85,7 +89,7 @@ class Caller:
 
         Raises:
             DeadlineExceeded: the time is over, here or at the server.
-            Unavailable: the server cannot be reached, or sheds.
+            Unreachable: no server answers.
             ShoalError: what the server says.
         """
         self.budget.enter()
@@ -123,7 +127,7 @@ class Caller:
         try:
             reply = await self._channel.send(operation.outgoing, headers)
         except LinkError as error:
-            raise _Failed(error.failure, Unavailable(error.message, hint=error.hint)) from error
+            raise _Failed(error.failure, Unreachable(error.message, hint=error.hint)) from error
         try:
             return operation.decode(reply)
         except Unavailable as error:

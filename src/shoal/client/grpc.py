@@ -40,6 +40,10 @@ class GrpcDialect:
     def headers(self, timeout: float) -> Headers:
         return ((b"grpc-timeout", wire.format_timeout(timeout)),)
 
+    def check(self, reply: Reply) -> None:
+        if (error := from_grpc(reply)) is not None:
+            raise error
+
     def live(self) -> Operation[bool]:
         return _call("ServerLive", pb.ServerLiveRequest(), pb.ServerLiveResponse, lambda answer: answer.live)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from shoal.core.errors import ModelError
 from shoal.core.types import InferenceRequest, InferenceResponse, ModelMetadata
 
 T = TypeVar("T")
@@ -63,6 +64,24 @@ class Operation(Generic[T]):
     pure: bool = True
 
 
+class PartialFailure(ModelError):
+    """Some of the items of one `predict_all` failed, the others were answered.
+
+    Attributes:
+        outputs: the answers, in order; None where an item failed.
+        errors: index of a failed item -> what went wrong with it.
+    """
+
+    def __init__(self, outputs: list[str | None], errors: dict[int, str]) -> None:
+        first, reason = min(errors.items())
+        super().__init__(
+            f"{len(errors)} of {len(outputs)} items failed; item {first}: {reason}",
+            hint="the others' answers are in the error's `outputs`",
+        )
+        self.outputs = outputs
+        self.errors = errors
+
+
 @dataclass(frozen=True, slots=True)
 class ServerMetadata:
     """What a server says about itself."""
@@ -91,6 +110,10 @@ class Dialect(Protocol):
 
     def headers(self, timeout: float) -> Headers:
         """Headers of an attempt that has `timeout` seconds left."""
+        ...
+
+    def check(self, reply: Reply) -> None:
+        """Raise what the reply tells of, if it tells of an error; nothing else of it is looked at."""
         ...
 
     def live(self) -> Operation[bool]: ...

@@ -13,6 +13,7 @@ from shoal.client.operations import (
     ModelEntry,
     Operation,
     Outgoing,
+    PartialFailure,
     Reply,
     ServerMetadata,
     Statistics,
@@ -20,7 +21,7 @@ from shoal.client.operations import (
 from shoal.client.problems import from_http
 from shoal.core.errors import InternalError, NotReady, ShoalError, Unavailable
 from shoal.core.types import InferenceRequest, InferenceResponse, ModelMetadata, Signature, TensorSpec
-from shoal.core.wire import v2_binary, v2_json
+from shoal.core.wire import predict_all, v2_binary, v2_json
 
 T = TypeVar("T")
 
@@ -41,6 +42,10 @@ class RestDialect:
     def headers(self, timeout: float) -> Headers:
         """None: over REST the deadline travels as the request's `timeout` parameter."""
         return ()
+
+    def check(self, reply: Reply) -> None:
+        if reply.status >= 400:
+            raise from_http(reply)
 
     def live(self) -> Operation[bool]:
         return self._get("/v2/health/live", lambda reply: True)
@@ -86,9 +91,9 @@ class RestDialect:
     def predict_all(
         self, model: str, version: str, inputs: list[str], *, timeout: float, pure: bool
     ) -> Operation[list[str]]:
-        body = json.dumps({"inputs": inputs}, ensure_ascii=False).encode()
+        body = predict_all.encode_request(inputs)
         outgoing = self._outgoing(b"POST", f"{_model(model, version)}/predict_all", body)
-        return Operation(outgoing, _checked(lambda reply: list(_object(reply)["outputs"])), pure)
+        return Operation(outgoing, _texts, pure)
 
     def example(self, model: str) -> Operation[bytes | None]:
         """The request that the server's documentation of the model shows, as V2 JSON; None if there is none."""
@@ -165,6 +170,13 @@ def _index(reply: Reply) -> list[ModelEntry]:
 def _response(reply: Reply) -> InferenceResponse:
     length = reply.headers.get(_LENGTH)
     return v2_json.decode_response(reply.body) if length is None else v2_binary.decode_response(reply.body, int(length))
+
+
+def _texts(reply: Reply) -> list[str]:
+    outputs, errors = _checked(lambda answer: predict_all.decode_response(answer.body))(reply)
+    if errors:
+        raise PartialFailure(outputs, {int(index): reason for index, reason in errors.items()})
+    return [text or "" for text in outputs]
 
 
 def _example(document: dict[str, Any]) -> bytes | None:

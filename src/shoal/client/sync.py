@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 import numpy.typing as npt
+import uvloop
 
 from shoal.client.address import DEFAULT_URL, Tls
 from shoal.client.aio import AsyncClient
@@ -40,7 +41,7 @@ class Client:
         retries: int | Retries = 2,
     ) -> None:
         self._core = AsyncClient(url, protocol=protocol, timeout=timeout, key=key, tls=tls, retries=retries)
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         thread = threading.Thread(target=_run_loop, args=(self._loop,), name="shoal-client", daemon=True)
         thread.start()
         self._finalize = weakref.finalize(self, _shut_down, self._core, self._loop, thread)
