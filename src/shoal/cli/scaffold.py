@@ -119,15 +119,15 @@ def _finish(
 
 
 def _settings(kind: str, framework: str, chosen: Framework | None, class_name: str) -> str:
-    lines = ["# All fields: docs/model-yaml.md of Shoal, or `shoal doctor --help`."]
+    lines = ["# All fields: docs/reference/model-yaml.md of Shoal."]
     if kind == "no-code" and chosen is not None:
-        lines += [f"runtime: {framework}", f"artifact: {chosen.artifact}"]
+        lines += [f"runtime: {framework}", f"path: {chosen.artifact}"]
         lines += ["trust: code   # a pickle can run code when it is loaded; this one is ours"] * chosen.code
     else:
         lines += ["runtime: python", f"implementation: model:{class_name}", "trust: code"]
     if kind == "full-custom":
         lines.append("app: app:app")
-    lines += ["batching:", "  policy: adaptive", "limits:", "  timeout: 10s"]
+    lines += ["batching:", "  policy: adaptive", "limits:", "  timeout_seconds: 10s"]
     return "\n".join(lines)
 
 

@@ -26,8 +26,11 @@ logger = logging.getLogger(__name__)
 class Runner(Protocol):
     """Batcher and workers of one model version."""
 
-    dispatch: Dispatch
-    loaded: Loaded | None
+    @property
+    def dispatch(self) -> Dispatch: ...
+
+    @property
+    def loaded(self) -> Loaded | None: ...
 
     @property
     def state(self) -> ModelState: ...
