@@ -13,6 +13,9 @@ from typing import Any, Generic, TypeVar
 from shoal.core.tensors import to_array
 from shoal.core.types import InferenceRequest, Parameters, RequestedOutput, Tensor
 
+LONGEST_KEY = 4096
+"""Bytes of a head that is worth remembering."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -97,6 +100,9 @@ class Memo(Generic[K, V]):
         self.get = self._map.get
 
     def put(self, key: K, value: V) -> V:
+        """Keep a value, unless its key is long; gives it back."""
+        if isinstance(key, bytes) and len(key) > LONGEST_KEY:
+            return value
         if len(self._map) >= self._size:
             self._map.clear()
         self._map[key] = value

@@ -6,6 +6,7 @@ broken contract (wrong number of rows) fails all rows at once: nobody can tell w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ Produced = tuple[dict[str, tuple[str, Array]], dict[int, ItemError]]
 """Outputs by name as (datatype, rows), and the rows that the adapter itself declared as failed."""
 
 LONGEST_MESSAGE = 500
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -80,9 +83,11 @@ def run(
         except ModelContract:
             raise
         except Exception as error:  # noqa: BLE001 - a user's code may raise anything
+            log_failure(error, budget.clock())
             if owners is None or stop - start == 1 or not _afford_halves(budget):
                 known = owners is None or owners[start] == owners[stop - 1]
-                errors.update(dict.fromkeys(range(start, stop), describe(error) if known else _unknown_culprit()))
+                told = describe(error) if known else _unknown_culprit(error)
+                errors.update(dict.fromkeys(range(start, stop), told))
             else:
                 middle = (start + stop) // 2
                 todo += [(middle, stop), (start, middle)]
@@ -96,9 +101,24 @@ def _afford_halves(budget: Budget) -> bool:
     return True
 
 
-def _unknown_culprit() -> ModelError:
-    hint = "try again; alone it may succeed"
-    return ModelError("the model failed on a batch that this request was part of", hint=hint)
+def _unknown_culprit(error: BaseException) -> ModelError:
+    """For several callers at once: the exception's text might be about another's data."""
+    sentence = f"the model failed ({type(error).__name__}) on a batch that this request was part of"
+    return ModelError(sentence, hint="try again; alone it may succeed")
+
+
+class _LastLog:
+    """When a failure was last logged: a flood of bad requests must not become a flood of tracebacks."""
+
+    until = float("-inf")
+
+
+def log_failure(error: BaseException, now: float) -> None:
+    """Log an exception of a user's code with its traceback, at most once per second; bad input is not news."""
+    if isinstance(error, InvalidInput) or now < _LastLog.until:
+        return
+    _LastLog.until = now + 1.0
+    logger.warning("adapter raised", exc_info=error)
 
 
 def describe(error: BaseException) -> ShoalError:

@@ -298,7 +298,8 @@ class Requests(Style):
             return complete(await self._adapter.predict(_named(item)), item.decoded.head)
         except ModelContract as error:
             return error
-        except Exception as error:  # noqa: BLE001 - a user's code may raise anything
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a user's code may raise anything
+            execution.log_failure(error, self.clock())
             return execution.describe(error)
 
 
