@@ -48,10 +48,10 @@ class Acceptor:
     def stop(self) -> None:
         """Take whoever has connected already, then close the socket."""
         self._loop.remove_reader(self._listening)
-        if self._retry is not None:
-            self._retry.cancel()
         while self._accept_one(self._on_accept):
             pass
+        if self._retry is not None:
+            self._retry.cancel()
         self._listening.close()
         self._give_up_reserve()
 

@@ -8,11 +8,12 @@ import socket
 
 from shoal.core.errors import ConfigError
 
+_ABSENT = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 _BACKLOG = 4096  # the system may allow less
 
 
 async def bind(host: str, port: int, *, reuse_port: bool = False) -> list[socket.socket]:
-    """Listen on every address of the host, on the same port.
+    """Listen on every address of the host that this machine has, on the same port.
 
     Args:
         host: a name or an address; an empty string means every interface.
@@ -23,14 +24,23 @@ async def bind(host: str, port: int, *, reuse_port: bool = False) -> list[socket
         ConfigError: the address is taken, not allowed, or not one of this machine.
     """
     sockets: list[socket.socket] = []
+    absent: OSError | None = None
     try:
         for family, address in await _addresses(host, port):
-            sockets.append(_listen(family, address, port, reuse_port))
-            port = sockets[0].getsockname()[1]
+            try:
+                sockets.append(_listen(family, address, port, reuse_port))
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+                absent = error  # such as the ::1 of localhost, where IPv6 is switched off
+            else:
+                port = sockets[0].getsockname()[1]
     except OSError as error:
         for each in sockets:
             each.close()
         raise _unusable(host, port, error) from error
+    if not sockets and absent is not None:
+        raise _unusable(host, port, absent) from absent
     return sockets
 
 
