@@ -25,8 +25,10 @@ class LightGBM(TypedAdapter):
     def load(self) -> None:
         file = locate(Path(self.spec.path), "lightgbm")
         threads = self.spec.limits.threads
+        if not _is_whole(file):
+            raise ConfigError(f"{file.name} is no LightGBM model that can be read: it is cut short or not one")
         try:
-            self.booster = lightgbm.Booster(params={"num_threads": threads, "verbose": -1}, model_file=str(file))
+            self.booster = lightgbm.Booster(model_file=str(file))
         except lightgbm.basic.LightGBMError as error:
             raise ConfigError(f"{file.name} is no LightGBM model that can be read: {error}") from error
         self._names = tuple(self.booster.feature_name())
@@ -43,3 +45,9 @@ class LightGBM(TypedAdapter):
 
     def accepts(self, names: Sequence[str]) -> bool:
         return set(names) == set(self._names)
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether a file has all the parts of a model: LightGBM reads one that is cut short for ever."""
+    text = file.read_bytes()
+    return all(mark in text for mark in (b"num_class=", b"feature_names=", b"tree_sizes=", b"end of trees"))
