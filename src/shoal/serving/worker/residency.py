@@ -66,7 +66,7 @@ class Residency:
             served = Served(message.spec, adapter, self._clock)
             verdict = contract.examine(served, self._clock)
         except BaseException:
-            adapter.close()
+            _close(adapter, message.spec.name)
             raise
         served.style.batchable = verdict.batchable
         memory = max(resident_bytes() - before, 0)
@@ -86,13 +86,18 @@ class Residency:
         """Let go of a model; one that is not there is let go of already."""
         served = self._models.pop(message.model, None)
         if served is not None:
-            try:
-                served.close()
-            except Exception:
-                logger.exception("close failed", extra={"model": served.spec.name})
+            _close(served, served.spec.name)
             del served
             gc.collect()
         return Unloaded(message.model, resident_bytes())
+
+
+def _close(what: Adapter | Served, name: str) -> None:
+    """Close, whatever the author's code does then: nothing depends on it."""
+    try:
+        what.close()
+    except Exception:
+        logger.exception("close failed", extra={"model": name})
 
 
 def explain(name: str, error: Exception) -> ShoalError:

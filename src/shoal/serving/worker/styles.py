@@ -10,7 +10,6 @@ Each item gets its result here: an `Answer`, an `InferenceResponse`, or the erro
 from __future__ import annotations
 
 import asyncio
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,8 +26,6 @@ from shoal.serving.worker.columns import Answer
 from shoal.serving.worker.execution import Budget, Outcome, Produced
 from shoal.serving.worker.items import Item, owners, parts
 from shoal.serving.worker.responses import complete
-
-logger = logging.getLogger(__name__)
 
 
 class Style(ABC):
@@ -231,9 +228,9 @@ class Text(Style):
         if len(answers) != rows:
             raise ModelContract(f"predict_all returned {len(answers)} answers for {rows} inputs")
         errors = {row: each for row, each in enumerate(answers) if isinstance(each, ItemError)}
-        strange = next((each for each in answers if not isinstance(each, (str, ItemError))), None)
-        if strange is not None:
-            raise ModelContract(f"predict_all must return strings, it returned {type(strange).__name__}")
+        strange = [type(each).__name__ for each in answers if not isinstance(each, (str, ItemError))]
+        if strange:
+            raise ModelContract(f"predict_all must return strings, it returned {strange[0]}")
         texts = ["" if isinstance(each, ItemError) else each for each in answers]
         return {self._output: ("BYTES", bytes_array(texts))}, errors
 
