@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import threading
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from shoal.client import AsyncClient, Client, Tensor
 from shoal.core.errors import Cancelled
 from shoal.core.types import InferenceResponse
 from shoal.core.wire import v2_json
-from support.h2_server import Answer, H2Server, Request
+from support.h2_server import Answer, H2Server, Request, in_thread
 
 
 async def echoing(request: Request) -> Answer:
@@ -27,17 +26,8 @@ async def echoing(request: Request) -> Answer:
 
 @pytest.fixture
 def server() -> Iterator[H2Server]:
-    """A server in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    server = H2Server(echoing)
-    asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result()
-    yield server
-    asyncio.run_coroutine_threadsafe(server.stop(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with in_thread(H2Server(echoing)) as running:
+        yield running
 
 
 def clients() -> list[threading.Thread]:

@@ -107,16 +107,15 @@ def to_json(setup: Setup, recorder: Recorder) -> dict[str, Any]:
 
 
 def _figures(recorder: Recorder) -> Table:
-    table = Table(header_style="bold cyan")
     latency = recorder.latency
-    cells = [f"{recorder.throughput:,.1f}/s", f"{recorder.ok:,}", f"{sum(recorder.errors.values()):,}"]
-    for name in ("throughput", "answers", "errors"):
-        table.add_column(name, justify="right")
-    for share in PERCENTILES:
-        table.add_column(f"P{share:g}", justify="right")
-        cells.append(milliseconds(latency.percentile(share)))
-    table.add_column("max", justify="right")
-    table.add_row(*cells, milliseconds(latency.max))
+    figures = {"req/s": f"{recorder.throughput:,.1f}", "ok": f"{recorder.ok:,}"}
+    figures["errors"] = f"{sum(recorder.errors.values()):,}"
+    figures |= {f"P{share:g}": figure(latency.percentile(share)) for share in PERCENTILES}
+    figures["max"] = figure(latency.max)
+    table = Table(header_style="bold cyan", caption="latencies in ms", caption_justify="right")
+    for name in figures:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row(*figures.values())
     return table
 
 
@@ -141,7 +140,12 @@ def histogram(latency: Histogram) -> list[str]:
 
 
 def milliseconds(seconds: float) -> str:
+    """With the unit."""
+    return f"{figure(seconds)} ms"
+
+
+def figure(seconds: float) -> str:
     """Three figures that matter, in milliseconds."""
     value = seconds * 1e3
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    return f"{value:,.{digits}f} ms"
+    return f"{value:,.{digits}f}"

@@ -7,6 +7,7 @@ server says GOAWAY, new requests go over a new link while the old one finishes i
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 
 from shoal.client.address import Address, Tls
@@ -110,7 +111,7 @@ class Http2Channel:
                 Failure.FINAL, f"TLS with {self._address} failed: {text}", "check ca, cert and key"
             ) from error
         except OSError as error:
-            raise self._unreachable(error.strerror or str(error)) from error
+            raise self._unreachable(_sentence(error)) from error
         if self._context is not None and transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
             transport.close()
             raise LinkError(Failure.FINAL, f"{self._address} does not speak HTTP/2 over TLS")
@@ -124,3 +125,9 @@ class Http2Channel:
     def _unreachable(self, why: str) -> LinkError:
         hint = "is the server running, and is this its address?"
         return LinkError(Failure.UNSENT, f"cannot connect to {self._address}: {why}", hint)
+
+
+def _sentence(error: OSError) -> str:
+    """What the system calls the error, without asyncio's words; errors of name resolution have no number above 0."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else str(error)
