@@ -1,0 +1,74 @@
+"""Whether one more call may wait: bounds by rows, by bytes and by time. Pure.
+
+Shedding at once, while the caller can still go elsewhere, is kinder than letting a call wait for nothing; so a call
+is also shed when, at the pace measured of late, its time will be over before its turn. An empty queue takes any call:
+that is how the pace gets measured again.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from shoal.core.call import Call
+from shoal.core.errors import Overloaded
+from shoal.core.model import Batching
+
+PACE_WEIGHT = 0.2
+"""Weight of a new measurement of the seconds per row."""
+LONGEST_RETRY = 60.0
+"""Seconds; the longest wait that is ever advised."""
+SHORTEST_RETRY = 0.1
+
+
+class Held(Protocol):
+    """What waits already."""
+
+    rows: int
+    bytes: int
+
+
+class Admission:
+    """See the module.
+
+    Args:
+        settings: whose bounds hold.
+        parallel: workers that share the load.
+    """
+
+    def __init__(self, settings: Batching, parallel: int = 1) -> None:
+        self.settings = settings
+        self._parallel = parallel
+        self.row_seconds = 0.0
+        """The pace: seconds until the queue is one row shorter; 0 until it is known."""
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """A batch of `rows` kept its worker busy for so long."""
+        pace = seconds / max(rows, 1) / self._parallel
+        self.row_seconds += (PACE_WEIGHT if self.row_seconds else 1.0) * (pace - self.row_seconds)
+
+    def refusal(self, held: Held, call: Call) -> Overloaded | None:
+        """Why the call may not wait as well, or None."""
+        if not held.rows:
+            return None
+        settings = self.settings
+        if held.rows + call.rows > settings.queue_rows:
+            return self._overloaded(held, f"{held.rows} rows wait already")
+        if held.bytes + len(call.body) > settings.queue_bytes:
+            return self._overloaded(held, f"{held.bytes} bytes wait already")
+        patience = call.deadline - call.arrived
+        if settings.queue_seconds is not None:
+            patience = min(patience, settings.queue_seconds)
+        if call.level > 0 and held.rows * self.row_seconds > patience:
+            return self._overloaded(held, f"its turn would come after more than {patience:.3g} seconds")
+        return None
+
+    def waited_too_long(self, call: Call, now: float) -> Overloaded | None:
+        """Why a call that waits is shed after all, or None."""
+        bound = self.settings.queue_seconds
+        if bound is None or now - call.arrived < bound:
+            return None
+        return Overloaded(f"it waited longer than {bound:g} seconds", retry_after=1.0)
+
+    def _overloaded(self, held: Held, why: str) -> Overloaded:
+        retry_after = min(max(held.rows * self.row_seconds, SHORTEST_RETRY), LONGEST_RETRY)
+        return Overloaded(f"the model has too much to do: {why}", retry_after=retry_after)

@@ -1,0 +1,54 @@
+"""When a batch is closed. Pure: a function of the settings, of what waits, of free workers, and of the time.
+
+``adaptive`` sends what is there as soon as a worker has room: nobody waits while a worker is idle, and batches grow
+by themselves while all are busy. ``fixed`` is the literal collator: a full batch leaves at once, and a part of one
+when its first request has waited `max_wait_ms`, or earlier if a deadline in it would be missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import Protocol
+
+from shoal.core.call import Call
+from shoal.core.model import Batching
+
+MARGIN = 0.005
+"""Seconds before a deadline at which a batch leaves at the latest, be it ever so fast."""
+
+
+class Waiting(Protocol):
+    """What waits in the queue."""
+
+    rows: int
+
+    def head(self, count: int) -> Sequence[Call]:
+        """The calls that are next (at least those of the next `count` rows)."""
+
+
+def seconds_to_close(
+    settings: Batching, waiting: Waiting, *, free: int, size: int, expected: float, now: float
+) -> float:
+    """How long until the next batch is to be closed.
+
+    Args:
+        settings: of the model version.
+        waiting: what there is to send.
+        free: batches that workers would take now.
+        size: rows that a batch may hold now.
+        expected: seconds that a batch is likely to take.
+        now: monotonic seconds.
+
+    Returns:
+        0: now. `inf`: not before something changes (a request comes, a worker gets room). Else: in so many seconds.
+    """
+    if free <= 0 or waiting.rows <= 0:
+        return inf
+    if settings.policy == "adaptive" or waiting.rows >= size:
+        return 0.0
+    calls = waiting.head(size)
+    first = min(call.arrived for call in calls)
+    tightest = min(call.deadline for call in calls)
+    leave = min(first + settings.max_wait_ms / 1000, tightest - max(expected, MARGIN))
+    return max(0.0, leave - now)

@@ -1,0 +1,143 @@
+"""Finds out who of a batch killed its worker, at no cost to the others.
+
+Suspects run in a worker aside, one group at a time: first the two halves of their batch, then halves of a half that
+kills again, and so on. Whoever kills a worker alone is the poison: refused, and remembered. A batch of 32 with one
+poison costs its own worker and five of these. All others are answered, late but in time: their deadlines go on.
+
+The work is bounded: above `MAX_SUSPECTS` further suspects are told to come again, and nobody else is hurt.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+
+from shoal.core.call import Call, State
+from shoal.core.clock import Clock
+from shoal.core.errors import PoisonInput, Unavailable
+from shoal.core.ipc.messages import Done
+from shoal.serving.batching.instruments import ModelInstruments
+from shoal.serving.batching.ledger import Ledger
+from shoal.serving.batching.poison import PoisonTable
+from shoal.serving.batching.workers import Workers
+from shoal.serving.pool.jobs import Job, Loss
+
+logger = logging.getLogger(__name__)
+
+MAX_SUSPECTS = 256
+"""Calls in quarantine at a time."""
+
+
+class Group:
+    """Suspects that are run together. `spared`: it has got another chance, as its worker was killed from outside."""
+
+    __slots__ = ("calls", "spared")
+
+    def __init__(self, calls: list[Call], *, spared: bool = False) -> None:
+        self.calls = calls
+        self.spared = spared
+
+
+class Quarantine:
+    """See the module.
+
+    Args:
+        workers: the worker aside.
+        ledger: where outcomes go.
+        poison: where the culprits are remembered.
+        instruments: the model version's metrics.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, workers: Workers, ledger: Ledger, poison: PoisonTable, instruments: ModelInstruments, clock: Clock
+    ) -> None:
+        self._workers = workers
+        self._ledger = ledger
+        self._poison = poison
+        self._instruments = instruments
+        self._clock = clock
+        self._waiting: deque[Group] = deque()
+        self._running: Group | None = None
+        self._max_size = 1
+
+    def __iter__(self) -> Iterator[Call]:
+        """The calls in quarantine that have no outcome yet."""
+        groups = [*self._waiting, self._running] if self._running else list(self._waiting)
+        return (call for group in groups for call in group.calls if call.state is not State.DONE)
+
+    def admit(self, job: Job, loss: Loss) -> None:
+        """Take over the calls of a batch that was being worked on when its worker died."""
+        calls = _outstanding(job.calls)
+        room = MAX_SUSPECTS - sum(1 for _ in self)
+        for call in calls[room:]:
+            self._ledger.fail(call, Unavailable("too many requests are under suspicion", retry_after=1.0))
+        self._max_size = job.max_size
+        if len(job.calls) == 1:
+            self._count_attempt(calls[:room])
+            self._enqueue(Group(calls[:room]))
+        else:
+            self._halve(calls[:room])
+        logger.warning("suspects in quarantine", extra={"model": self._ledger.model, "why": loss.reason})
+        self.proceed()
+
+    def proceed(self) -> None:
+        """Run the next group, if nothing runs."""
+        while self._running is None and self._waiting and self._workers.free:
+            group = self._waiting.popleft()
+            group.calls = _outstanding(group.calls)
+            if group.calls:
+                self._running = group
+                rows = sum(call.rows for call in group.calls)
+                self._workers.send(Job(group.calls, rows, self._max_size, self, self._clock()))
+
+    def done(self, job: Job, done: Done, payload: bytes | bytearray) -> None:
+        """These are innocent."""
+        self._running = None
+        self._ledger.deliver(job, done, payload, self._clock())
+        self.proceed()
+
+    def lost(self, job: Job, loss: Loss) -> None:
+        """One of these is to blame, unless there was no worker at all."""
+        group, self._running = self._running, None
+        calls = _outstanding(job.calls)
+        if not loss.suspect:
+            self._give_up(calls)
+        elif len(job.calls) > 1:
+            self._halve(calls)
+        elif calls and loss.outside and group is not None and not group.spared:
+            self._enqueue(Group(calls, spared=True))
+        elif calls:
+            self._convict(calls[0], loss)
+        self.proceed()
+
+    def _halve(self, calls: list[Call]) -> None:
+        self._count_attempt(calls)
+        middle = (len(calls) + 1) // 2
+        self._enqueue(Group(calls[:middle]))
+        self._enqueue(Group(calls[middle:]))
+
+    def _enqueue(self, group: Group) -> None:
+        if group.calls:
+            self._waiting.append(group)
+
+    def _count_attempt(self, calls: list[Call]) -> None:
+        self._instruments.retries.value += len(calls)
+        for call in calls:
+            call.attempts += 1
+
+    def _convict(self, call: Call, loss: Loss) -> None:
+        self._poison.remember(call, self._clock())
+        self._instruments.poison_found.value += 1
+        logger.error("poison found", extra={"model": self._ledger.model, "why": loss.reason})
+        hint = "the same input is refused for some minutes; see the worker's log for what it does"
+        self._ledger.fail(call, PoisonInput(f"this input has ended its worker ({loss.reason})", hint=hint))
+
+    def _give_up(self, calls: list[Call]) -> None:
+        for call in calls:
+            self._ledger.fail(call, Unavailable("no worker to try this request again", retry_after=1.0))
+
+
+def _outstanding(calls: list[Call]) -> list[Call]:
+    return [call for call in calls if call.state is not State.DONE]

@@ -1,0 +1,137 @@
+"""One model version, ready to be called: its batcher and its pool as one.
+
+This is what hosting starts, swaps and drains. While workers are being started again, calls wait in the queue; only
+when the pool says that no worker can be kept up are they told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from shoal.core.clock import Clock, monotonic
+from shoal.core.errors import NotReady, ShoalError
+from shoal.core.ipc.messages import Loaded
+from shoal.core.model import Batching, ModelSpec, ModelState
+from shoal.serving.batching.batcher import Batcher
+from shoal.serving.batching.instruments import Instruments, ModelInstruments
+from shoal.serving.batching.ledger import Ledger
+from shoal.serving.pool.pool import Pool
+from shoal.serving.pool.process import COMMAND
+
+logger = logging.getLogger(__name__)
+
+
+class ModelRunner:
+    """See the module. Made inside a running event loop.
+
+    Args:
+        spec: the model version.
+        instruments: the node's metrics of batching.
+        clock: monotonic seconds.
+        command: how a worker is started.
+
+    Attributes:
+        dispatch: where calls go.
+        loaded: what the worker said of the model, once it is ready.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        instruments: Instruments,
+        clock: Clock = monotonic,
+        command: tuple[str, ...] = COMMAND,
+    ) -> None:
+        self.spec = spec
+        self.pool = Pool(spec, clock=clock, command=command)
+        self._instruments = ModelInstruments(instruments, spec.name, spec.version)
+        self._ledger = Ledger(spec.name, self._instruments)
+        self.dispatch = Batcher(
+            spec.batching,
+            workers=self.pool,
+            quarantine_worker=self.pool.spare,
+            ledger=self._ledger,
+            instruments=self._instruments,
+            clock=clock,
+            loop=asyncio.get_running_loop(),
+            pure=spec.pure,
+            name=f"{spec.name}/{spec.version}",
+            parallel=spec.limits.workers,
+        )
+        self.dispatch.refuse(lambda: self._not_ready("it is loading"))
+        self.pool.on_room = self.dispatch.flush
+        self.pool.on_change = self._pool_changed
+        self.pool.on_death = self._instruments.restarted
+        self._state = ModelState.LOADING
+        self._reason = "it is loading"
+
+    @property
+    def state(self) -> ModelState:
+        return self._state
+
+    @property
+    def reason(self) -> str:
+        return self._reason
+
+    @property
+    def loaded(self) -> Loaded | None:
+        return self.pool.loaded
+
+    async def start(self) -> None:
+        """Return when the model is ready.
+
+        Raises:
+            ShoalError: it cannot be loaded; `stop` is still to be called.
+        """
+        try:
+            loaded = await self.pool.start()
+        except ShoalError as error:
+            self._enter(ModelState.UNAVAILABLE, error.message)
+            raise
+        if not loaded.batchable:
+            self.dispatch.keep_apart()
+        self._enter(ModelState.READY, "")
+
+    def configure(self, batching: Batching) -> None:
+        """Collate like this from now on."""
+        self.dispatch.configure(batching)
+
+    async def drain(self) -> None:
+        """Refuse new calls, finish those that were accepted, then stop."""
+        self._enter(ModelState.UNLOADING, "it is being unloaded")
+        await self.dispatch.drained()
+        await self.pool.drain()
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop now; whoever waits gets an error."""
+        if self._state is not ModelState.UNAVAILABLE:
+            self._enter(ModelState.UNAVAILABLE, "it was stopped")
+        self.dispatch.fail_all(lambda: self._not_ready(self._reason))
+        await self.pool.stop()
+        self.dispatch.close()
+
+    def statistics(self) -> dict[str, object]:
+        """The fields of V2 statistics, without name and version."""
+        return self._ledger.statistics.to_json()
+
+    def update_gauges(self) -> None:
+        """Bring the metrics that tell of now up to date; called when they are read."""
+        self.dispatch.update_gauges()
+
+    def _pool_changed(self) -> None:
+        self._instruments.workers.value = self.pool.ready
+        if self._state is ModelState.READY and self.pool.failure:
+            self._enter(ModelState.UNAVAILABLE, self.pool.failure)
+            self.dispatch.fail_all(lambda: self._not_ready(self._reason))
+        elif self._state is ModelState.UNAVAILABLE and self.pool.ready and not self.pool.failure:
+            self._enter(ModelState.READY, "")
+
+    def _enter(self, state: ModelState, reason: str) -> None:
+        self._state, self._reason = state, reason
+        self.dispatch.refuse(None if state is ModelState.READY else lambda: self._not_ready(reason))
+
+    def _not_ready(self, why: str) -> NotReady:
+        return NotReady(f"model {self.spec.name!r} is not ready: {why}", retry_after=1.0)

@@ -1,0 +1,95 @@
+"""The V2 statistics of one model version: counts and nanoseconds since it was loaded."""
+
+from __future__ import annotations
+
+import time
+
+from shoal.core.ipc.messages import Done
+
+MAX_SIZES = 128
+"""Batch sizes that are told apart; those beyond are counted in the totals only."""
+
+
+class Duration:
+    """How many requests, and their time together."""
+
+    __slots__ = ("count", "seconds")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
+
+    def add(self, count: int, seconds: float) -> None:
+        self.count += count
+        self.seconds += seconds
+
+    def to_json(self) -> dict[str, int]:
+        return {"count": self.count, "ns": round(self.seconds * 1e9)}
+
+
+class Stages:
+    """Decoding, computing and encoding, as V2 names them."""
+
+    __slots__ = ("compute", "decode", "encode")
+
+    def __init__(self) -> None:
+        self.decode = Duration()
+        self.compute = Duration()
+        self.encode = Duration()
+
+    def add(self, count: int, done: Done) -> None:
+        self.decode.add(count, done.decode * count)
+        self.compute.add(count, done.compute * count)
+        self.encode.add(count, done.encode * count)
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "compute_input": self.decode.to_json(),
+            "compute_infer": self.compute.to_json(),
+            "compute_output": self.encode.to_json(),
+        }
+
+
+class Statistics:
+    """See the module. A stage's time counts once for each request of the batch: it is what each has seen."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.executions = 0
+        self.last = 0.0
+        self.success = Duration()
+        self.failure = Duration()
+        self.queue = Duration()
+        self.stages = Stages()
+        self.sizes: dict[int, Stages] = {}
+
+    def add_batch(self, done: Done, *, requests: int, waited: float) -> None:
+        """A batch was answered; `waited` is its requests' time in the queue, together."""
+        self.rows += done.rows
+        self.executions += done.executions
+        self.last = time.time()
+        self.queue.add(requests, waited)
+        self.stages.add(requests, done)
+        sizes = self.sizes.get(done.rows)
+        if sizes is None:
+            if len(self.sizes) >= MAX_SIZES:
+                return
+            sizes = self.sizes[done.rows] = Stages()
+        sizes.add(done.executions, done)
+
+    def to_json(self) -> dict[str, object]:
+        """The fields of V2 statistics, without name and version."""
+        return {
+            "last_inference": round(self.last * 1000),
+            "inference_count": self.rows,
+            "execution_count": self.executions,
+            "inference_stats": {
+                "success": self.success.to_json(),
+                "fail": self.failure.to_json(),
+                "queue": self.queue.to_json(),
+                **self.stages.to_json(),
+                "cache_hit": Duration().to_json(),
+                "cache_miss": Duration().to_json(),
+            },
+            "batch_stats": [{"batch_size": size, **self.sizes[size].to_json()} for size in sorted(self.sizes)],
+        }

@@ -1,0 +1,105 @@
+"""The quarantine worker: one worker aside from the others, started when first needed, let go when idle.
+
+It takes one job at a time, so there is never a doubt about who killed it, and it runs at low priority. It is started
+again at once after a death: how much of that is allowed is for the caller to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from shoal.core.errors import ShoalError
+from shoal.core.tasks import Tasks
+from shoal.serving.pool.jobs import Job, Loss
+from shoal.serving.pool.member import Hooks, Member, WorkerDied, describe
+from shoal.serving.pool.supervisor import WorkerState
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 30.0
+"""How long it is kept without work."""
+NOT_STARTED = "not_started"
+"""Label of the loss of a job for which no worker could be had."""
+
+
+class Spare:
+    """See the module.
+
+    Args:
+        make: makes a worker that is not started yet.
+        on_death: told the reason label of each death that nobody asked for.
+    """
+
+    def __init__(self, make: Callable[[Hooks], Member], on_death: Callable[[str], None]) -> None:
+        self._make = make
+        self._on_death = on_death
+        self._tasks = Tasks()
+        self._member: Member | None = None
+        self._waiting: Job | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._stopped = False
+
+    @property
+    def free(self) -> int:
+        """1 if it can be given a job, else 0."""
+        busy = self._stopped or self._waiting is not None or (self._member is not None and bool(self._member.jobs))
+        return 0 if busy else 1
+
+    def send(self, job: Job) -> None:
+        """Run the job, alone. It must be free."""
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if self._member is not None and self._member.state is WorkerState.READY:
+            self._member.send(job)
+        else:
+            self._waiting = job
+            self._tasks.start("quarantine worker", self._start())
+
+    async def stop(self) -> None:
+        """End it; a job in it is lost."""
+        self._stopped = True
+        if self._idle is not None:
+            self._idle.cancel()
+        member = self._member
+        await self._tasks.close()
+        if member is not None and member.process is not None:
+            member.stop()
+            await member.finish()
+        self._lose_waiting()
+
+    async def _start(self) -> None:
+        member = self._member = self._make(Hooks(on_room=self._rest, on_end=self._ended))
+        try:
+            await member.start()
+        except (ShoalError, WorkerDied) as error:
+            logger.warning("no quarantine worker: %s", describe(error), extra={"model": member.spec.name})
+            self._lose_waiting()
+            return
+        assert member.process is not None
+        member.process.lower_priority()
+        job, self._waiting = self._waiting, None
+        if job is not None:
+            member.send(job)
+        await member.finish()
+
+    def _lose_waiting(self) -> None:
+        job, self._waiting = self._waiting, None
+        if job is not None:
+            job.owner.lost(job, Loss(NOT_STARTED, suspect=False))
+
+    def _rest(self) -> None:
+        if self._idle is None and self._member is not None and self.free:
+            self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go)
+
+    def _let_go(self) -> None:
+        self._idle = None
+        if self._member is not None and not self._member.jobs:
+            self._member.retire()
+
+    def _ended(self, member: Member, reason: str) -> None:
+        self._member = None
+        if not member.expected:
+            self._on_death(reason)
