@@ -161,3 +161,55 @@ class Answers:
     def grpc_status(self, sid: int) -> int:
         """The gRPC status of a stream."""
         return int(self.headers[sid][-1][b"grpc-status"])
+
+
+class FakeTransport:
+    """A transport that keeps what is written; `taken` bytes of it have gone to the client."""
+
+    def __init__(self, half_close: bool = True) -> None:
+        self.written = b""
+        self.taken: int | None = None
+        self.eof = self.closed = self.aborted = self.reading_paused = False
+        self._half_close = half_close
+
+    def write(self, data: bytes) -> None:
+        assert data
+        assert not self.eof
+        assert not self.closed
+        self.written += data
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.write(b"".join(pieces))
+
+    def take(self) -> bytes:
+        data, self.written = self.written, b""
+        return data
+
+    def get_write_buffer_size(self) -> int:
+        return 0 if self.taken is None else len(self.written) - self.taken
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        assert high > 0
+
+    def is_closing(self) -> bool:
+        return self.closed or self.aborted
+
+    def can_write_eof(self) -> bool:
+        return self._half_close
+
+    def write_eof(self) -> None:
+        self.eof = True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def pause_reading(self) -> None:
+        assert not self.reading_paused
+        self.reading_paused = True
+
+    def resume_reading(self) -> None:
+        assert self.reading_paused
+        self.reading_paused = False

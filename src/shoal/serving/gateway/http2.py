@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 _STREAM_WINDOW = 1024 * 1024
 _CONNECTION_WINDOW = 16 * 1024 * 1024
 _DRAIN_SECONDS = 1.0  # a client that has not answered our ping by then gets the final GOAWAY
+_STOP_SECONDS = 1.0  # a client that is answered early and goes on sending is stopped after that
 _LINGER_SECONDS = 2.0  # a client has so long to read the last frames before the socket is closed under it
 _BUG = "An unexpected error happened; it was logged."
 
@@ -135,7 +136,10 @@ class Http2Connection(asyncio.Protocol):
         limits, wire = self.limits, self.wire
         for stream in list(wire.streams.values()):
             waited = now - stream.progress
-            if stream.stream_id in wire.sender.blocked:
+            if stream.local_closed:
+                if waited > _STOP_SECONDS:
+                    stream.reset(ErrorCode.NO_ERROR)
+            elif stream.stream_id in wire.sender.blocked:
                 if waited > limits.write_seconds:
                     wire.abandon(stream, ErrorCode.CANCEL)
             elif wire.receiver.is_parked(stream):

@@ -89,6 +89,11 @@ class Http2Exchange(Exchange, Stream):
     def on_overflow(self) -> None:
         self._refuse(503, "overloaded", "This connection has too many unfinished requests.")
 
+    def on_closed_early(self) -> None:
+        """Not all clients read an answer that a reset follows at once, so `sweep` sends it."""
+        self.progress = self.connection.now
+        self.release()
+
     def on_stalled(self) -> None:
         """The body made no progress for too long."""
         self._refuse(408, "deadline_exceeded", "The body did not arrive in time.")
@@ -124,7 +129,7 @@ class Http2Exchange(Exchange, Stream):
             return
         block = _head_block(status, content_type) + _date_field(int(time.time()))
         for name, value in headers:
-            block += encode_field(name.lower(), value.translate(_CONTROLS).strip())
+            block += encode_field(name.lower(), safe_value(value))
         if status not in (204, 304):
             block += encode_field(b"content-length", b"%d" % len(body))
         if body and has_body(status, self.method):
@@ -186,6 +191,11 @@ class Http2Exchange(Exchange, Stream):
         packing.add_done_callback(lambda packed: packed.cancelled() or send(packed.result()))
 
 
+def safe_value(value: bytes) -> bytes:
+    """A header value without control characters and outer white space, so that clients never find it malformed."""
+    return value.translate(_CONTROLS).strip()
+
+
 def _status(error: ShoalError) -> int:
     for kind, status in ((TooLarge, 413), (InvalidInput, 400), (Unsupported, 415)):
         if isinstance(error, kind):
@@ -197,7 +207,7 @@ def _status(error: ShoalError) -> int:
 def _head_block(status: int, content_type: bytes) -> bytes:
     fields = [(b":status", b"%d" % status)]
     if content_type and status not in (204, 304):
-        fields.append((b"content-type", content_type.translate(_CONTROLS).strip()))
+        fields.append((b"content-type", safe_value(content_type)))
     if status >= 400:
         fields.append((b"x-content-type-options", b"nosniff"))
     return encode_block(fields)

@@ -16,6 +16,7 @@ from shoal.core.wire.grpc import PREFIX, PREFIX_SIZE, RpcFault, Status
 from shoal.core.wire.http2 import STREAM_SLOTS, RequestHead, Stream, encode_block, encode_field
 from shoal.serving.gateway.compression import ON_LOOP_BYTES
 from shoal.serving.gateway.exchange import Headers, Method, Rpc, RpcMethods, RpcStream, Streaming, Unary, WireLimits
+from shoal.serving.gateway.http2_exchange import safe_value
 
 if TYPE_CHECKING:
     from shoal.serving.gateway.http2 import Http2Connection
@@ -212,7 +213,8 @@ class Http2Rpc(Rpc, Stream):
             block += encode_field(b"grpc-message", grpc.encode_text(message))
         if details:
             block += encode_field(b"grpc-status-details-bin", grpc.encode_binary(details))
-        block += encode_block(metadata)
+        for name, value in metadata:
+            block += encode_field(name.lower(), safe_value(value))
         if self._started:
             self.send_trailers(block)
         else:

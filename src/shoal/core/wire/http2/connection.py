@@ -145,9 +145,11 @@ class Connection(FrameLoop):
                 self.receiver.release(stream)
             self._end_remote(stream, payload)
             return
-        stream.progress = self.now
         if not payload:
             self._useless()
+        if stream.local_closed and self._accept:
+            return  # it is answered: what still comes is dropped, and gets no credit
+        stream.progress = self.now
         if self.receiver.hold(stream, size):
             stream.on_data(payload, False)
         else:
@@ -263,13 +265,13 @@ class Connection(FrameLoop):
         return max(0, self.peer_streams - len(self.streams))
 
     def close_local(self, stream: Stream) -> None:
-        """Our last frame on the stream has been sent. A server that ends first tells the client to stop sending."""
+        """Our last frame on the stream has been sent."""
         stream.local_closed = True
         self.guards.resets.earn()
         if stream.remote_closed:
             self._remove(stream)
         elif self._accept:
-            self.reset(stream, ErrorCode.NO_ERROR)
+            stream.on_closed_early()
 
     def reset(self, stream: Stream, code: int) -> None:
         """Give a stream up; it hears nothing of it."""

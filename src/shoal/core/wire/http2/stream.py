@@ -92,6 +92,10 @@ class Stream:
         """The connection holds more unfinished bodies than it may, and this stream sent more: refuse it."""
         self.reset(ErrorCode.ENHANCE_YOUR_CALM)
 
+    def on_closed_early(self) -> None:
+        """A server's stream has ended while its client still sends: tell it to stop, now or a little later."""
+        self.reset(ErrorCode.NO_ERROR)
+
     def on_drained(self) -> None:
         """All that was queued has been sent."""
 
