@@ -19,6 +19,7 @@ import msgspec
 import uvloop
 
 from shoal.control import folder
+from shoal.core.allocator import keep_freed_memory
 from shoal.core.clock import monotonic
 from shoal.core.errors import ConfigError, ShoalError
 from shoal.core.metrics import Metrics
@@ -185,6 +186,7 @@ def run(settings: NodeSettings, paths: Sequence[Path], on_ready: Callable[[Node]
     Returns:
         The process's exit code: 0 after a graceful stop, 1 when something was cut off.
     """
+    keep_freed_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(settings, paths, on_ready))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from shoal.core._generated import shoal_inference_pb2 as pb
 from shoal.core.call import Call, Format
-from shoal.core.errors import InvalidInput, NotFound, ShoalError
+from shoal.core.errors import InvalidInput, NotFound, NotReady, ShoalError
 from shoal.core.metrics import Metrics
 from shoal.core.model import Batching, Limits, ModelSpec, ModelState
 from shoal.core.types import Signature, TensorSpec
@@ -103,15 +103,20 @@ class FakeRpc(Rpc):
 
 
 class EchoDispatch:
-    """Answers with the oracle at once, unless told to hold or to fail."""
+    """Answers with the oracle at once, unless told to hold or to fail, or its handle is not ready."""
 
     def __init__(self) -> None:
+        self.handle: FakeHandle | None = None
         self.calls: list[Call] = []
         self.cancelled: list[Call] = []
         self.hold = False
         self.error: ShoalError | None = None
 
     def submit(self, call: Call) -> None:
+        handle = self.handle
+        if handle is not None and handle.state is not ModelState.READY:
+            call.fail(NotReady(f"model {handle.spec.name!r} is not ready: {handle.reason}", retry_after=1.0))
+            return
         self.calls.append(call)
         if self.error is not None:
             call.fail(self.error)
@@ -175,6 +180,9 @@ class FakeHandle:
     platform: str = "fake_echo"
     example: str = ""
     dispatch: EchoDispatch = field(default_factory=EchoDispatch)
+
+    def __post_init__(self) -> None:
+        self.dispatch.handle = self
 
     def statistics(self) -> dict[str, object]:
         duration = {"count": 3, "ns": 1_000_000}

@@ -44,7 +44,9 @@ class ModelHandle(Protocol):
         ...
 
     @property
-    def dispatch(self) -> Dispatch: ...
+    def dispatch(self) -> Dispatch:
+        """Where calls go; while the model is not ready it fails them with `NotReady` and the reason."""
+        ...
 
     def statistics(self) -> dict[str, object]:
         """The V2 statistics of this version (`inference_count`, `execution_count`, `inference_stats`, ...)."""

@@ -24,13 +24,6 @@ def test_a_v2_request_becomes_a_call_with_its_weight_and_deadline() -> None:
     assert (call.arrived, call.deadline) == (1000.0, 1010.0)
 
 
-def test_a_model_that_cannot_batch_gets_requests_of_weight_one() -> None:
-    served = gateway(batchable=False)
-    served.post(INFER, v2([3, 4], [0.5] * 12))
-    served.infer(proto(shape=(3, 4)).SerializeToString())
-    assert [call.rows for call in served.models.find("iris").dispatch.calls] == [1, 1]
-
-
 @pytest.mark.parametrize(
     ("parameter_us", "header", "grpc_deadline", "seconds"),
     [
@@ -154,7 +147,7 @@ def test_a_model_that_is_not_ready_says_why(state: ModelState) -> None:
         assert answer.headers[b"retry-after"] == b"1"
         assert served.infer(proto().SerializeToString()).code == 14
     assert served.models.find("iris").dispatch.calls == []
-    assert served.refused() == {"not_ready": 4}
+    assert served.refused() == {}, "the model itself refuses, and counts it"
 
 
 def test_errors_of_the_model_are_not_refusals() -> None:

@@ -1,8 +1,9 @@
 """The data plane of the gateway: a request for inference becomes a `Call` and is handed to its model.
 
-REST and gRPC do the same, in this order: find the model, refuse if it is not ready, peek at the body (never decode it),
-work out the deadline, submit. The answer comes back by a method call of the `Call`, which writes it to where the
-request came from. A request that is wrong is refused here, before anything is queued, and counted by its code.
+REST and gRPC do the same, in this order: find the model, peek at the body (never decode it), work out the deadline,
+submit. The answer comes back by a method call of the `Call`, which writes it to where the request came from. A request
+that is wrong is refused here, before anything is queued, and counted by its code; a model that is not ready refuses by
+itself, as an outcome of the call.
 
 The deadline is the least of: the model's own limit, the V2 parameter `timeout` (µs), the header `x-request-timeout-ms`,
 and for gRPC `grpc-timeout`. All count from the request's first byte.
@@ -15,7 +16,6 @@ from collections.abc import Callable, Mapping
 
 from shoal.core.call import Call, Dispatch, Format
 from shoal.core.errors import InvalidInput, NotFound, ShoalError, Unsupported
-from shoal.core.model import ModelState
 from shoal.core.ports import ModelHandle, Models
 from shoal.serving.gateway import lookup, peek, peek_proto, problems, request_ids
 from shoal.serving.gateway.exchange import JSON, Exchange, Rpc
@@ -105,10 +105,7 @@ class HttpEndpoint:
     def __call__(self, exchange: Exchange) -> None:
         """Submit the request, or refuse it."""
         try:
-            handle = self._models.find(self._name, self._version)
-            if handle.state is not ModelState.READY:
-                lookup.ready(handle)
-            self._submit(exchange, handle)
+            self._submit(exchange, self._models.find(self._name, self._version))
         except NotFound as error:
             self._refusals.http(exchange, lookup.with_near_names(self._models, self._name, error))
         except ShoalError as error:
@@ -131,7 +128,7 @@ class HttpEndpoint:
             arrived=exchange.arrived,
             deadline=exchange.arrived + seconds,
             json_length=json_length,
-            rows=rows if handle.batchable else 1,
+            rows=rows,
             level=level_of(priority) if priority else 1,
         )
         dispatch = handle.dispatch
@@ -151,10 +148,7 @@ class RpcEndpoint:
         """Submit the request, or refuse it."""
         try:
             name, version, at = self._target(message)
-            handle = self._models.find(name, version)
-            if handle.state is not ModelState.READY:
-                lookup.ready(handle)
-            self._submit(rpc, message, at, handle)
+            self._submit(rpc, message, at, self._models.find(name, version))
         except ShoalError as error:
             self._refusals.rpc(rpc, error)
 
@@ -181,7 +175,7 @@ class RpcEndpoint:
             message,
             arrived=rpc.arrived,
             deadline=deadline if rpc.deadline is None or rpc.deadline > deadline else rpc.deadline,
-            rows=rows if handle.batchable else 1,
+            rows=rows,
             level=level_of(priority) if priority else 1,
         )
         dispatch = handle.dispatch

@@ -64,6 +64,7 @@ class Peek(NamedTuple):
 
 
 NOTHING = Peek()
+"""One row, and nothing special: what most requests are."""
 
 _decode_v2 = msgspec.json.Decoder(_V2).decode
 _decode_texts = msgspec.json.Decoder(_Texts).decode
@@ -80,9 +81,10 @@ def v2(body: Body, json_length: int = -1) -> Peek:
         return NOTHING
     total = len(body)
     text = body if json_length < 0 or json_length == total else memoryview(body)[:json_length]
-    if len(text) > SMALL:
-        return _large_v2(text, total)
-    check_depth(text)
+    if total > json_guard.MAX_DEPTH:  # what is shorter cannot be deeper
+        if len(text) > SMALL:
+            return _large_v2(text, total)
+        check_depth(text)
     try:
         seen = _decode_v2(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -93,7 +95,9 @@ def v2(body: Body, json_length: int = -1) -> Peek:
     shape = seen.inputs[0].shape
     rows = shape[0] or 1 if shape else 1
     parameters = seen.parameters
-    return Peek(rows) if parameters is None else Peek(rows, parameters.priority, parameters.timeout)
+    if parameters is None:
+        return NOTHING if rows == 1 else Peek(rows)
+    return Peek(rows, parameters.priority, parameters.timeout)
 
 
 def texts(body: Body) -> Peek:
