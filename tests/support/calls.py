@@ -9,7 +9,7 @@ from shoal.core.errors import ShoalError
 class RecordedCall(Call):
     """A call whose outcomes can be looked at; more than one would be a bug."""
 
-    __slots__ = ("number", "outcomes")
+    __slots__ = ("number", "outcomes", "poisonous")
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class RecordedCall(Call):
             level=level,
         )
         self.number = number
+        self.poisonous = body.startswith(b"poison")
         self.outcomes: list[bytes | ShoalError] = []
 
     def on_answer(self, body: bytes, json_length: int) -> None:
