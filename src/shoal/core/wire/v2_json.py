@@ -7,7 +7,6 @@ with unusual spelling, take the general way. What is accepted is the same on bot
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,13 +22,10 @@ from shoal.core.types import (
     RequestedOutput,
     Tensor,
 )
-from shoal.core.wire import json_data, json_guard, shapes
+from shoal.core.wire import json_data, json_guard, json_template, shapes
 from shoal.core.wire.heads import Decoded, Memo, RequestHead, TensorHead
 
-_KEY = b'"data"'
 _NO_DATA = msgspec.Raw(b"")
-_PLACE = 10**15 + secrets.randbelow(10**15)
-"""What stands for the first array cut out of a request; no client can guess it, so none can write it itself."""
 
 
 class TensorJson(msgspec.Struct, omit_defaults=True):
@@ -89,7 +85,7 @@ class Decoder:
         Raises:
             InvalidInput: with the path of what is wrong.
         """
-        template, spans = split(body)
+        template, spans = json_template.split(body)
         if not spans:
             return self._decode_whole(body)
         head = self._memo.get(template)
@@ -112,7 +108,7 @@ class Decoder:
     def _learn(self, template: bytes, spans: int) -> RequestHead | None:
         """The head of a template, or None if its data is not where it seemed to be."""
         message = json_guard.parse(decode_request_json, template)
-        if [bytes(each.data) for each in message.inputs] != [b"%d" % (_PLACE + at) for at in range(spans)]:
+        if [bytes(each.data) for each in message.inputs] != [b"%d" % (json_template.PLACE + at) for at in range(spans)]:
             return None
         check_keys(message, template, template.count(b":"))
         return self._memo.put(template, head_of(message))
@@ -126,43 +122,6 @@ class Decoder:
             if raw[:1] != b"[":
                 raise InvalidInput("data must be an array" if raw else "data is missing", field=f"inputs[{at}].data")
         return Decoded(head, [self._read(at, *each) for at, each in enumerate(zip(head.inputs, raws, strict=True))])
-
-
-def split(body: bytes) -> tuple[bytes, list[bytes | memoryview]]:
-    """Cut arrays that hold no text out of a request.
-
-    Returns:
-        The body with a number in the place of each such array, and the arrays.
-    """
-    spans: list[bytes | memoryview] = []
-    pieces: list[bytes] = []
-    start, at = 0, body.find(_KEY)
-    while at >= 0:
-        at += 6
-        opening = body.find(b"[", at, at + 16)
-        if opening >= 0 and (body[at:opening] == b":" or body[at:opening].strip() == b":"):
-            end = _end_of_array(body, opening)
-            if not end:
-                at = body.find(_KEY, opening)
-                continue
-            pieces += (body[start:opening], b"%d" % (_PLACE + len(spans)))
-            spans.append(body[opening:end] if end - opening <= json_data.SMALL else memoryview(body)[opening:end])
-            start = at = end
-        at = body.find(_KEY, at)
-    pieces.append(body[start:])
-    return b"".join(pieces), spans
-
-
-def _end_of_array(body: bytes, opening: int) -> int:
-    """Where an array of numbers ends: at its last bracket before the next key or the object's end; 0: it has text."""
-    brace = body.find(b"}", opening)
-    end = brace if brace >= 0 else len(body)
-    quote = body.find(b'"', opening, end)
-    end = quote if quote >= 0 else end
-    if body[end - 1] == 93:
-        return end
-    last = body.rfind(b"]", opening, end) + 1
-    return last if not body[last:end].strip(b" \t\r\n,") else 0
 
 
 def check_keys(message: RequestJson, text: bytes, colons: int) -> None:

@@ -20,6 +20,7 @@ from shoal.core.tensors import DTYPES, to_array
 from shoal.core.types import InferenceRequest, InferenceResponse, Parameters, RequestedOutput, Tensor
 from shoal.core.wire import raw_data, shapes
 from shoal.core.wire.heads import Decoded, Memo, RequestHead, TensorHead
+from shoal.core.wire.protobuf import cut, raw_records, record
 from shoal.core.wire.raw_data import Buffer
 from shoal.core.wire.v2_json import check_names
 
@@ -53,7 +54,7 @@ class Decoder:
         guess = self._guess(body)
         if guess is not None:
             return guess
-        text, raws = cut(body)
+        text, raws = cut(body, RAW_INPUT_TAG)
         if not raws:
             return _decode_contents(text)
         head = self._memo.get(text)
@@ -64,7 +65,7 @@ class Decoder:
                 f"there are {len(raws)} raw contents for {len(head.inputs)} inputs", field="raw_input_contents"
             )
         self._length = len(raws[-1])
-        self._record = _record(RAW_INPUT_TAG, self._length)
+        self._record = record(RAW_INPUT_TAG, self._length)
         return Decoded(
             head, [_read_raw(raw, each, at) for at, (raw, each) in enumerate(zip(raws, head.inputs, strict=True))]
         )
@@ -79,76 +80,6 @@ class Decoder:
         if head is None or len(head.inputs) != 1:
             return None
         return Decoded(head, (_read_raw(memoryview(body)[start:], head.inputs[0], 0),))
-
-
-def cut(body: Buffer, tag: int = RAW_INPUT_TAG) -> tuple[bytes, list[memoryview]]:
-    """Cut one repeated `bytes` field out of the top level of a message.
-
-    Returns:
-        The message without the field, and the field's values as views of `body`.
-
-    Raises:
-        InvalidInput: it is not a message.
-    """
-    view = memoryview(body)
-    rest: list[memoryview] = []
-    found: list[memoryview] = []
-    start, at, end = 0, 0, len(view)
-    try:
-        while at < end:
-            begin = at
-            key, at = _varint(view, at)
-            length, at = _field_length(view, key & 7, at)
-            if at + length > end:
-                raise IndexError
-            if key == tag:
-                found.append(view[at : at + length])
-                rest.append(view[start:begin])
-                start = at + length
-            at += length
-    except IndexError as error:
-        raise InvalidInput("not a valid protobuf message") from error
-    rest.append(view[start:])
-    return b"".join(rest), found
-
-
-def _field_length(view: memoryview, wire_type: int, at: int) -> tuple[int, int]:
-    if wire_type == 2:
-        return _varint(view, at)
-    if wire_type == 0:
-        return 0, _varint(view, at)[1]
-    if wire_type in (1, 5):
-        return (8 if wire_type == 1 else 4), at
-    raise IndexError
-
-
-def _varint(view: memoryview, at: int) -> tuple[int, int]:
-    value = view[at]
-    if value < 128:
-        return value, at + 1
-    value, shift = value & 127, 7
-    while shift < 70:
-        at += 1
-        byte = view[at]
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at + 1
-        shift += 7
-    raise IndexError
-
-
-def varint(value: int) -> bytes:
-    """An unsigned number as protobuf writes it."""
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _record(tag: int, length: int) -> bytes:
-    return bytes((tag,)) + varint(length)
 
 
 def _parse(body: bytes) -> Any:
@@ -303,19 +234,10 @@ def encode_response(response: InferenceResponse, *, raw: bool = True) -> list[Bu
     return [message.SerializeToString(), *raw_records(raws, RAW_OUTPUT_TAG)]
 
 
-def raw_records(raws: Sequence[Buffer | None], tag: int) -> list[Buffer]:
-    """Raw contents as records of a message, to be put behind its other bytes."""
-    records: list[Buffer] = []
-    for raw in raws:
-        if raw is not None:
-            records += (_record(tag, len(raw)), raw)
-    return records
-
-
 def id_record(id: str) -> bytes:
     """The `id` of a response as a record of its own."""
     text = id.encode()
-    return _record(_ID_TAG, len(text)) + text
+    return record(_ID_TAG, len(text)) + text
 
 
 def decode_response(body: Buffer) -> InferenceResponse:

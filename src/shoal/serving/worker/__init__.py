@@ -1,5 +1,6 @@
 """The child's side of a worker process.
 
-Read in this order: `main` (start), `loop` (what the parent says), `residency` (what is loaded), `batch` (one batch:
-`decode`, `binding`, `stacking`, `styles`, `execution`, `columns`, `encode`), `contract` (the check at load).
+Read in this order: `main` (start), `loop` (what the parent says), `residency` (what is loaded), `batch` (one batch), and
+what it does: `decode`, `binding`, `stacking`; `styles` with `typed`, `text`, `awaited`; `execution`, `columns`, `encode`.
+`contract` is the check at load.
 """

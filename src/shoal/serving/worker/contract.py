@@ -26,7 +26,7 @@ from shoal.core.types import InferenceRequest, InferenceResponse, Signature, Ten
 from shoal.core.wire import json_data, v2_binary, v2_json
 from shoal.serving.worker.batch import run_batch
 from shoal.serving.worker.served import Served
-from shoal.serving.worker.styles import Typed
+from shoal.serving.worker.typed import Typed
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from shoal.core._generated import shoal_inference_pb2 as pb
 from shoal.core.call import Format
 from shoal.core.errors import InvalidInput, ModelContract, ShoalError
 from shoal.core.types import InferenceResponse, Tensor
-from shoal.core.wire import json_data, predict_all, raw_data, v1_json, v2_binary, v2_json, v2_proto
+from shoal.core.wire import json_data, predict_all, protobuf, raw_data, v1_json, v2_binary, v2_json, v2_proto
 from shoal.core.wire.heads import RequestHead
 from shoal.core.wire.raw_data import Buffer
 from shoal.serving.worker.columns import Answer, Column, Columns
@@ -101,7 +101,7 @@ class Encoder:
             if not each.is_finite(start, stop):
                 self._check_finite(each)
             raws.append(_raw(each, start, stop))
-        body = [meta, id, *v2_proto.raw_records(raws, v2_proto.RAW_OUTPUT_TAG)]
+        body = [meta, id, *protobuf.raw_records(raws, v2_proto.RAW_OUTPUT_TAG)]
         return b"".join(body) if sum(map(len, raws)) < 65536 else body
 
     def _proto_head(self, columns: Sequence[Column], rows: int) -> bytes:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from shoal.core.clock import Clock
+from shoal.core.errors import ModelContract
 from shoal.core.model import ModelSpec
 from shoal.core.types import Signature
-from shoal.serving.adapters.base import Adapter
+from shoal.serving.adapters.base import Adapter, RequestAdapter, TextAdapter, TypedAdapter
+from shoal.serving.worker.awaited import Awaited
 from shoal.serving.worker.decode import Decoders
 from shoal.serving.worker.encode import Encoder
-from shoal.serving.worker.styles import Requests, Style, style_of
+from shoal.serving.worker.styles import Style
+from shoal.serving.worker.text import Text
+from shoal.serving.worker.typed import Typed
 
 
 class Served:
@@ -37,6 +41,17 @@ class Served:
 
     def close(self) -> None:
         """Let go of the adapter and what belongs to it."""
-        if isinstance(self.style, Requests):
+        if isinstance(self.style, Awaited):
             self.style.close()
         self.adapter.close()
+
+
+def style_of(adapter: Adapter, signature: Signature, clock: Clock, *, special: bool) -> Style:
+    """The style of an adapter."""
+    if isinstance(adapter, TypedAdapter):
+        return Typed(adapter, signature, clock, special=special)
+    if isinstance(adapter, TextAdapter):
+        return Text(adapter, signature, clock, special=special)
+    if isinstance(adapter, RequestAdapter):
+        return Awaited(adapter, signature, clock, special=special)
+    raise ModelContract(f"{type(adapter).__name__} is none of TypedAdapter, TextAdapter, RequestAdapter")
