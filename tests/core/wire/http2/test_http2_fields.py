@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.core.wire.http2 import encode_block
+from shoal.core.wire.http2.blocks import Fields
 from shoal.core.wire.http2.codes import ErrorCode
 from shoal.core.wire.http2.faults import ConnectionFault
-from shoal.core.wire.http2.fields import MEMO_BLOCK_BYTES, MEMO_ENTRIES, FieldDecoder, Fields
+from shoal.core.wire.http2.fields import MEMO_BLOCK_BYTES, MEMO_ENTRIES, FieldDecoder
 
 names = st.sampled_from([b":path", b":status", b"content-type", b"x-a", b"x-b", b"authorization", b"x" * 200])
 values = st.one_of(st.sampled_from([b"", b"200", b"/", b"application/grpc"]), st.binary(max_size=300))

@@ -1,7 +1,7 @@
 """HTTP/2 (RFC 9113) without sockets, for both ends of a connection.
 
-Read `codes`, `frames`, `fields` (HPACK and its memo), `heads` (what fields mean), then `stream`, `sender`, `receiver`
-(flow control both ways), `guards` (floods), `loop` and `connection`, which puts them together.
+Read `codes`, `frames`, `blocks` and `fields` (HPACK and its memo), `heads` (what fields mean), then `stream`,
+`sender`, `receiver` (flow control both ways), `guards` (floods), `loop` and `connection`, which puts them together.
 """
 
 from shoal.core.wire.http2.codes import PREFACE, ErrorCode

@@ -1,11 +1,11 @@
-"""Header blocks: HPACK (RFC 7541) out as plain literals, and in through `hpack` behind a memo.
+"""Header blocks: HPACK (RFC 7541) out as plain literals, and in through a decoder behind a memo.
 
 Out: every field is written as an index into the static table or as a literal *without indexing*. So a block means
 the same at any time on any connection: it can be encoded once and kept, and the peer's table never changes.
 
-In: a client that repeats a call sends the same block, byte for byte. A block that left the dynamic table as it was
-means the same again as long as the table stays so, and is answered from a dictionary. Every change of the table (an
-insertion, an eviction, a new size) empties the memo.
+In (decoded by `blocks`): a client that repeats a call sends the same block, byte for byte. A block that left the
+dynamic table as it was means the same again as long as the table stays so, and is answered from a dictionary. Every
+change of the table (an insertion, an eviction, a new size) empties the memo.
 """
 
 from __future__ import annotations
@@ -13,16 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from hpack import Decoder
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 from hpack.table import HeaderTable
 
+from shoal.core.wire.http2.blocks import BlockDecoder, Fields
 from shoal.core.wire.http2.codes import ErrorCode
 from shoal.core.wire.http2.faults import ConnectionFault
 
 T = TypeVar("T")
-
-Fields = list[tuple[bytes, bytes]]
 
 MEMO_ENTRIES = 128
 MEMO_BLOCK_BYTES = 2048
@@ -65,18 +63,6 @@ def encode_block(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join([encode_field(name, value) for name, value in fields])
 
 
-class _WatchedTable(HeaderTable):
-    """A dynamic table that counts its insertions, also those that leave its length as it was."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.insertions = 0
-
-    def add(self, name: bytes, value: bytes) -> None:
-        self.insertions += 1
-        super().add(name, value)
-
-
 class FieldDecoder:
     """The decoding state of one connection.
 
@@ -87,8 +73,7 @@ class FieldDecoder:
     """
 
     def __init__(self, list_bytes: int) -> None:
-        self._decoder = Decoder(max_header_list_size=list_bytes)
-        self._table = self._decoder.header_table = _WatchedTable()
+        self._blocks = BlockDecoder(list_bytes)
         self._memos: list[dict[bytes, object]] = []
 
     def memo(self, interpret: Callable[[Fields], T]) -> Memo[T]:
@@ -103,15 +88,14 @@ class FieldDecoder:
         Raises:
             ConnectionFault: not HPACK, or a bomb.
         """
-        before = self._table.insertions
+        before = self._blocks.changes
         try:
-            fields: Fields = [(name, value) for name, value in self._decoder.decode(block, raw=True)]
+            fields = self._blocks.decode(block)
         except OversizedHeaderListError as error:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "headers far beyond the limit") from error
         except (HPACKError, IndexError) as error:
             raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, "not a valid header block") from error
-        resized = block[:1] and block[0] & 0xE0 == 0x20  # a new size can only come first
-        steady = not resized and before == self._table.insertions
+        steady = before == self._blocks.changes
         if not steady:
             for known in self._memos:
                 known.clear()

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from shoal.core.wire.http2.blocks import Fields
 from shoal.core.wire.http2.codes import ErrorCode
 from shoal.core.wire.http2.faults import StreamFault
-from shoal.core.wire.http2.fields import Fields
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
 _VALUE = re.compile(rb"(?![ \t])[^\x00\r\n]*(?<![ \t])").fullmatch
