@@ -42,9 +42,9 @@ class Client:
     ) -> None:
         self._core = AsyncClient(url, protocol=protocol, timeout=timeout, key=key, tls=tls, retries=retries)
         self._loop = uvloop.new_event_loop()
-        thread = threading.Thread(target=_run_loop, args=(self._loop,), name="shoal-client", daemon=True)
-        thread.start()
-        self._finalize = weakref.finalize(self, _shut_down, self._core, self._loop, thread)
+        self._thread = threading.Thread(target=_run_loop, args=(self._loop,), name="shoal-client", daemon=True)
+        self._thread.start()
+        self._end = weakref.finalize(self, _begin_end, self._core, self._loop)
 
     def infer(
         self,
@@ -124,7 +124,9 @@ class Client:
 
     def close(self) -> None:
         """Close the connection and end the thread; closing twice does nothing."""
-        self._finalize()
+        self._end()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=10)
 
     def __enter__(self) -> Client:
         return self
@@ -135,7 +137,7 @@ class Client:
         self.close()
 
     def _run(self, call: Coroutine[Any, Any, T]) -> T:
-        if not self._finalize.alive:
+        if not self._end.alive:
             call.close()
             raise Cancelled("the client is closed", hint="make a new one, or keep it open as long as it is used")
         future = asyncio.run_coroutine_threadsafe(call, self._loop)
@@ -154,10 +156,9 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _shut_down(core: AsyncClient, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+def _begin_end(core: AsyncClient, loop: asyncio.AbstractEventLoop) -> None:
+    """Tell the thread to end; does not wait, as the garbage collector may call this anywhere."""
     asyncio.run_coroutine_threadsafe(_end(core, loop), loop)
-    if threading.current_thread() is not thread:
-        thread.join(timeout=10)
 
 
 async def _end(core: AsyncClient, loop: asyncio.AbstractEventLoop) -> None:
