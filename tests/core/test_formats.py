@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shoal.core.errors import ConfigError
-from shoal.core.formats import code_in, is_torch_program, locate, recognise, require_trust
+from shoal.core.formats import code_in, is_torch_export, is_torchscript, locate, recognise, require_trust
 from shoal.core.model import ModelSpec
 
 CONTENT: dict[str, bytes] = {
@@ -117,11 +117,13 @@ def test_several_files_of_one_kind_need_a_choice(tmp_path: Path) -> None:
 def test_torch_archives_are_told_by_their_members(tmp_path: Path) -> None:
     script = put(tmp_path / "script.pt", archive("m/data.pkl", "m/constants.pkl", "m/code/__torch__.py"))
     full = put(tmp_path / "full.pt", archive("m/data.pkl", "m/data/0", "m/version"))
-    assert is_torch_program(script)
-    assert not is_torch_program(full)
-    assert not is_torch_program(put(tmp_path / "raw.pt", pickle.dumps([1])))
+    exported = put(tmp_path / "e.pt2", archive("m/models/model.json", "m/data/weights/weight_0"))
+    raw = put(tmp_path / "raw.pt", pickle.dumps([1]))
+    assert [is_torchscript(each) for each in (script, full, exported, raw)] == [True, False, False, False]
+    assert [is_torch_export(each) for each in (script, full, exported, raw)] == [False, False, True, False]
     assert code_in("torch", script) == ""
     assert "pickled PyTorch object" in code_in("torch", full)
+    assert "unpickles parts" in code_in("torch", exported)
 
 
 @pytest.mark.parametrize("runtime", ["xgboost", "lightgbm", "onnx", "tensorflow", "transformers", "other"])

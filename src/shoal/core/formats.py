@@ -36,7 +36,7 @@ UNDERSTOOD = (
 
 TRUST_HINT = (
     "if you trust where it comes from, write `trust: code` in its model.yaml or start with `--trust`; "
-    "formats without code are skops, ONNX, UBJSON (XGBoost), text (LightGBM), TorchScript, .pt2 and .keras"
+    "formats without code are skops, ONNX, UBJSON (XGBoost), text (LightGBM), TorchScript and .keras"
 )
 
 
@@ -92,9 +92,15 @@ def code_in(runtime: str, path: Path) -> str:
         return "is an MLflow model, whose loader runs Python code and pickles of the folder"
     if runtime == "sklearn" and locate(path, runtime).suffix.lower() != ".skops":
         return "is a pickle, which can run any code when it is loaded"
-    if runtime == "torch" and not is_torch_program(locate(path, runtime)):
-        return "is a pickled PyTorch object, which can run any code when it is loaded"
-    return ""
+    return _code_in_torch(locate(path, runtime)) if runtime == "torch" else ""
+
+
+def _code_in_torch(file: Path) -> str:
+    if is_torchscript(file):
+        return ""
+    if is_torch_export(file):
+        return "is an exported PyTorch program, whose loader unpickles parts of it, and a pickle can run any code"
+    return "is a pickled PyTorch object, which can run any code when it is loaded"
 
 
 def require_trust(spec: ModelSpec) -> None:
@@ -111,19 +117,25 @@ def require_trust(spec: ModelSpec) -> None:
         raise ConfigError(f"{path.name} {reason}, and it is not trusted", hint=TRUST_HINT, field="trust")
 
 
-def is_torch_program(path: Path) -> bool:
-    """Whether a file is TorchScript or an exported program (no pickled classes), told by its archive's members."""
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is TorchScript, told by its archive's members: its loader unpickles no Python objects."""
+    inner = [name.partition("/")[2] for name in _members(path)]
+    return "constants.pkl" in inner and any(name.startswith("code/") for name in inner)
+
+
+def is_torch_export(path: Path) -> bool:
+    """Whether a file is an exported program (`.pt2`), told by its archive's members. Its loader does unpickle parts."""
+    names = _members(path)
+    inner = [name.partition("/")[2] for name in names]
+    return "serialized_exported_program.json" in names or any(name.startswith("models/") for name in inner)
+
+
+def _members(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            return archive.namelist()
     except (OSError, zipfile.BadZipFile):
-        return False
-    inner = [name.partition("/")[2] for name in names]
-    script = "constants.pkl" in inner and any(name.startswith("code/") for name in inner)
-    exported = any(
-        name.startswith("models/") or name == "serialized_exported_program.json" for name in [*inner, *names]
-    )
-    return script or exported
+        return []
 
 
 def _folder(path: Path) -> str:
