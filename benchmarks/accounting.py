@@ -63,22 +63,39 @@ def cpu_seconds(pids: Iterable[int], table: Mapping[int, Process]) -> float:
     return sum(table[pid].cpu_seconds for pid in pids if pid in table)
 
 
-def parse_rollup(text: str) -> tuple[float, float]:
-    """RSS and PSS in MiB from ``smaps_rollup``."""
-    sizes = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:] if line.endswith("kB")}
-    return sizes.get("Rss", 0) / 1024, sizes.get("Pss", 0) / 1024
+@dataclass(frozen=True)
+class Memory:
+    """Resident memory in MiB.
+
+    Attributes:
+        rss: all pages; shared ones count for each process.
+        pss: shared pages divided by their users, who may be other programs.
+        anonymous: pages of no file: heaps and stacks, which is what leaks.
+    """
+
+    rss: float = 0.0
+    pss: float = 0.0
+    anonymous: float = 0.0
+
+    def __add__(self, other: Memory) -> Memory:
+        return Memory(self.rss + other.rss, self.pss + other.pss, self.anonymous + other.anonymous)
 
 
-def memory(pids: Iterable[int]) -> tuple[float, float]:
-    """RSS and PSS of the processes in MiB; RSS counts shared pages once for each process."""
-    rss = pss = 0.0
+def parse_rollup(text: str) -> Memory:
+    """Reads ``smaps_rollup``."""
+    sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in text.splitlines()[1:] if line.endswith("kB")}
+    return Memory(sizes.get("Rss", 0.0), sizes.get("Pss", 0.0), sizes.get("Anonymous", 0.0))
+
+
+def memory(pids: Iterable[int]) -> Memory:
+    """What the processes hold together."""
+    total = Memory()
     for pid in pids:
         try:
-            each = parse_rollup((PROC / str(pid) / "smaps_rollup").read_text())
+            total += parse_rollup((PROC / str(pid) / "smaps_rollup").read_text())
         except OSError:
             continue
-        rss, pss = rss + each[0], pss + each[1]
-    return rss, pss
+    return total
 
 
 def listening_inodes(table: str, port: int) -> set[str]:

@@ -105,7 +105,7 @@ class Lab:
     def rounds(self, server: Server) -> Rounds:
         """An empty record of the server, with what its start took and its memory after the warm-up."""
         name = server.peer.name + (f", batches of {server.setup.batch}" if server.setup.batch > 1 else "")
-        return Rounds(name, [], server.pss_mib(), server.start_seconds)
+        return Rounds(name, [], server.memory().pss, server.start_seconds)
 
     def report(self, row: Row) -> None:
         """One line of progress."""

@@ -23,7 +23,7 @@ from shoal.core._generated import shoal_inference_pb2 as messages
 
 MLP_WIDTHS = (256, 1024, 1024, 1024, 10)
 SEED = 20
-SINGLE = "runtime: onnx\nartifact: model.onnx\nbatching:\n  max_size: 1\n"
+SINGLE = "runtime: onnx\npath: model.onnx\nbatching:\n  max_size: 1\n"
 
 
 def make_models(folder: Path = MODELS) -> None:

@@ -85,7 +85,8 @@ def measure(lab: Lab, numbers: Sequence[int]) -> list[Row]:
     for number in numbers:
         begun = time.monotonic()
         try:
-            rows += FIGURES[number](lab)
+            for row in FIGURES[number](lab):
+                rows.append(row)
         except FAILURES as error:
             lab.say(f"figure {number} failed: {error}")
             reason = " ".join(str(error).split())[:240]

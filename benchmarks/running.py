@@ -19,6 +19,7 @@ from benchmarks.summary import Sample
 
 START_LIMIT = 120.0
 STOP_LIMIT = 8.0
+MODEL_LIMIT = 10.0
 POLL = 0.02
 
 
@@ -44,11 +45,18 @@ class Server:
         request = self.peer.request(setup, wire, self.site)
         if request is None:
             raise CannotStart(f"{self.peer.name} does not offer {wire}")
-        try:
-            answer = probe.ask(request)
-        except probe.NotReady as error:
-            raise CannotStart(f"{self.peer.name}, {wire}: {error}") from error
+        answer = self._ask(request, time.monotonic() + MODEL_LIMIT)
         return dataclasses.replace(request, answer_bytes=len(answer) if request.grpc else None)
+
+    def _ask(self, request: Request, until: float) -> bytes:
+        """A good answer; a model that was not the first to be asked for may still be loading."""
+        while True:
+            try:
+                return probe.ask(request)
+            except probe.NotReady as error:
+                if time.monotonic() > until:
+                    raise CannotStart(f"{self.peer.name}, {request.url}: {error}") from error
+            time.sleep(10 * POLL)
 
     def measure(self, request: Request, load: Load) -> Sample:
         """One run, with the CPU time that the server spent on it."""
@@ -61,13 +69,13 @@ class Server:
         table = accounting.processes()
         return accounting.cpu_seconds(self.pids, table)
 
-    def pss_mib(self) -> float:
-        return accounting.memory(self.pids)[1]
+    def memory(self) -> accounting.Memory:
+        return accounting.memory(self.pids)
 
     def gateway_rss_mib(self) -> float:
         """RSS of the process that listens on the HTTP port."""
         owner = accounting.owner_of_port(self.pids, self.site.http)
-        return accounting.memory([owner])[0] if owner else float("nan")
+        return accounting.memory([owner]).rss if owner else float("nan")
 
     def wait(self, wire: Wire, since: float) -> None:
         """Asks until the answer is good."""
@@ -144,12 +152,13 @@ def _spawn(peer: Peer, launch: Launch, setup: Setup, site: Site, core: int | Non
     }
     # Shoal itself runs at its defaults; everyone else is told to keep numerical libraries on one thread.
     ours = {} if not peer.environment else {**variables, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SHOAL_")}
     pinned = () if core is None else ("taskset", "-c", str(core))
     with log_of(peer, setup).open("wb") as log:
         return subprocess.Popen(
             (*pinned, *launch.command),
             cwd=SERVERS,
-            env={**os.environ, **ours, **launch.environment},
+            env={**inherited, **ours, **launch.environment},
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -1,8 +1,8 @@
-"""The seven figures, by number; each module's `measure` gives rows of the table."""
+"""The seven figures, by number. Each module's `measure` gives its rows one by one, so that a later failure loses none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from benchmarks.figures import (
     big_tensor,
@@ -16,7 +16,7 @@ from benchmarks.figures import (
 from benchmarks.lab import Lab
 from benchmarks.summary import Row
 
-FIGURES: dict[int, Callable[[Lab], list[Row]]] = {
+FIGURES: dict[int, Callable[[Lab], Iterator[Row]]] = {
     1: iris_json.measure,
     2: iris_grpc.measure,
     3: mlp_batching.measure,

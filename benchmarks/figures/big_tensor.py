@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from benchmarks.driver import Load, Request, drive
 from benchmarks.lab import FAILURES, Contest, Lab
@@ -22,38 +22,35 @@ def contest(wire: Wire, rival: Wire, bound: float) -> Contest:
     return Contest(5, f"602 KB tensor, {wire} (theirs: {rival}), 4 connections", wire, 4, 1, Target(bound), rival)
 
 
-def measure(lab: Lab) -> list[Row]:
+def measure(lab: Lab) -> Iterator[Row]:
     """Throughput against peers, then the delays of a neighbour."""
-    rows: list[Row] = []
     with lab.shoal(BIG) as shoal:
         for peer in lab.peers("fastapi"):
-            rows += lab.against(shoal, peer, BIG, [contest(wire, Wire.BINARY, 0.8) for wire in WIRES])
+            yield from lab.against(shoal, peer, BIG, [contest(wire, Wire.BINARY, 0.8) for wire in WIRES])
         for peer in lab.peers("kserve"):
-            rows += lab.against(shoal, peer, BIG, [contest(wire, Wire.GRPC_RAW, 3.0) for wire in WIRES])
+            yield from lab.against(shoal, peer, BIG, [contest(wire, Wire.GRPC_RAW, 3.0) for wire in WIRES])
         for peer in lab.peers("mlserver", "bentoml"):
-            rows += lab.against(shoal, peer, BIG, [contest(Wire.JSON, Wire.JSON, 3.0)])
-    return [*rows, *delays(lab)]
+            yield from lab.against(shoal, peer, BIG, [contest(Wire.JSON, Wire.JSON, 3.0)])
+    yield from delays(lab)
 
 
-def delays(lab: Lab) -> list[Row]:
+def delays(lab: Lab) -> Iterator[Row]:
     """P99 of a small request of another model with the big one loaded, less that without; cores are free to use.
 
     The load takes CPU time from everybody, also when it goes to another server: that part is measured with FastAPI as
     the target of the same binary load, and given in a row of its own.
     """
-    rows: list[Row] = []
     with lab.shoal(BIG, core=None) as shoal:
         small = shoal.request(Wire.JSON, model="iris")
         for wire in (Wire.BINARY, Wire.GRPC_RAW, Wire.JSON):
             what = f"delay of a small request at P99 while 4 connections send 602 KB tensors, {wire}"
-            rows.append(delay(lab, shoal, small, shoal.request(wire), what, DELAY))
+            yield delay(lab, shoal, small, shoal.request(wire), what, DELAY)
         try:
             with running(PEERS["fastapi"], BIG, core=None) as other:
                 what = "the same while the load goes to FastAPI instead (the machine's own share)"
-                rows.append(delay(lab, shoal, small, other.request(Wire.BINARY), what, None))
+                yield delay(lab, shoal, small, other.request(Wire.BINARY), what, None)
         except FAILURES as error:
             lab.say(f"  no control: {error}")
-    return rows
 
 
 def delay(lab: Lab, shoal: Server, small: Request, big: Request, what: str, target: Target | None) -> Row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from benchmarks.lab import Contest, Lab
 from benchmarks.peers import REFERENCE, Setup, Wire
 from benchmarks.summary import Row, Target
@@ -16,11 +18,10 @@ def contests(bound: float | None) -> list[Contest]:
     return [Contest(2, f"iris, gRPC, {c} x {s} streams", Wire.GRPC_RAW, c, s, target) for c, s in SHAPES]
 
 
-def measure(lab: Lab) -> list[Row]:
+def measure(lab: Lab) -> Iterator[Row]:
     """Two rows for each rival."""
     with lab.shoal(Setup("iris")) as shoal:
-        rows = lab.against(shoal, REFERENCE, Setup("iris"), contests(0.7))
+        yield from lab.against(shoal, REFERENCE, Setup("iris"), contests(0.7))
         for peer in lab.peers(*BOUNDS):
             setup = Setup("iris", 32, 2) if peer.name == "pytriton" else Setup("iris")
-            rows += lab.against(shoal, peer, setup, contests(BOUNDS[peer.name]))
-        return rows
+            yield from lab.against(shoal, peer, setup, contests(BOUNDS[peer.name]))

@@ -5,6 +5,8 @@ Peers with dynamic batching run with it where it makes them faster.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from benchmarks.lab import Contest, Lab
 from benchmarks.peers import REFERENCE, Setup, Wire
 from benchmarks.summary import Row, Target
@@ -23,13 +25,12 @@ def contest(bound: float | None) -> Contest:
     return Contest(1, TITLE, Wire.JSON, connections=64, target=None if bound is None else Target(bound))
 
 
-def measure(lab: Lab) -> list[Row]:
+def measure(lab: Lab) -> Iterator[Row]:
     """A row for each rival."""
     with lab.shoal(Setup("iris")) as shoal:
-        rows = lab.against(shoal, REFERENCE, Setup("iris"), [contest(0.7)])
+        yield from lab.against(shoal, REFERENCE, Setup("iris"), [contest(0.7)])
         for peer in lab.peers(*ORDER):
             setup = SETUPS.get(peer.name, Setup("iris"))
-            rows += lab.against(shoal, peer, setup, [contest(BOUNDS.get(peer.name, 15.0))])
+            yield from lab.against(shoal, peer, setup, [contest(BOUNDS.get(peer.name, 15.0))])
             if peer.name in UNBATCHED_TOO:
-                rows += lab.against(shoal, peer, Setup("iris"), [contest(None)])
-        return rows
+                yield from lab.against(shoal, peer, Setup("iris"), [contest(None)])

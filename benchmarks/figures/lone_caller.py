@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from benchmarks import in_process
 from benchmarks.lab import Lab
@@ -13,13 +14,12 @@ from benchmarks.summary import Rounds, Row, Side, Spread, Target
 TARGET = Target(0.3, at_least=False)
 
 
-def measure(lab: Lab) -> list[Row]:
+def measure(lab: Lab) -> Iterator[Row]:
     """On one core, and with the machine's cores free to use."""
-    rows = []
     for core, place in ((0, "on one core"), (None, "on all cores")):
         with lab.shoal(Setup("iris"), core) as shoal:
-            rows += [above_model(lab, shoal, wire, place, core) for wire in (Wire.JSON, Wire.GRPC_RAW)]
-    return rows
+            for wire in (Wire.JSON, Wire.GRPC_RAW):
+                yield above_model(lab, shoal, wire, place, core)
 
 
 def above_model(lab: Lab, shoal: Server, wire: Wire, place: str, core: int | None) -> Row:
@@ -27,7 +27,7 @@ def above_model(lab: Lab, shoal: Server, wire: Wire, place: str, core: int | Non
     request = shoal.request(wire)
     load = dataclasses.replace(lab.load(1), core=None if core is None else 1)
     shoal.measure(request, dataclasses.replace(load, seconds=lab.warm_seconds))
-    rounds, bare = Rounds(shoal.peer.name, [], shoal.pss_mib(), shoal.start_seconds), []
+    rounds, bare = Rounds(shoal.peer.name, [], shoal.memory().pss, shoal.start_seconds), []
     for _ in range(lab.repeats):
         rounds.samples.append(shoal.measure(request, load))
         bare.append(in_process.measure("iris", 1, 1, core).call_ms)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from benchmarks.burst import burst
 from benchmarks.driver import DriverError
 from benchmarks.lab import FAILURES, Lab
@@ -13,22 +15,20 @@ CONNECTIONS = 1000
 WHAT = f"iris: {CONNECTIONS:,} connections opened at once, last answer"
 
 
-def measure(lab: Lab) -> list[Row]:
+def measure(lab: Lab) -> Iterator[Row]:
     """One row about Shoal; FastAPI on the same event loop for comparison."""
     with lab.shoal(Setup("iris")) as shoal:
         ours = times(lab, shoal)
-    rows = [Row(7, WHAT, "s", Side(shoal.peer.name, Spread.of(ours)), target=Target(1.0, at_least=False))]
+    own = Side(shoal.peer.name, Spread.of(ours))
+    yield Row(7, WHAT, "s", own, target=Target(1.0, at_least=False))
     for peer in lab.peers("fastapi", "mlserver"):
         try:
             with running(peer, Setup("iris")) as other:
                 theirs = Spread.of(times(lab, other))
             ratios = Spread.of([theirs.median / mine for mine in ours])
-            rows.append(Row(7, f"{WHAT} (ratio: theirs over ours)", "s", rows[0].ours, Side(peer.name, theirs), ratios))
+            yield Row(7, f"{WHAT} (ratio: theirs over ours)", "s", own, Side(peer.name, theirs), ratios)
         except FAILURES as error:
-            rows.append(Row(7, WHAT, "s", failure=str(error)[:240], against=peer.name))
-    for row in rows:
-        lab.report(row)
-    return rows
+            yield Row(7, WHAT, "s", failure=str(error)[:240], against=peer.name)
 
 
 def times(lab: Lab, server: Server) -> list[float]:

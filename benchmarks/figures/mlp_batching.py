@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from benchmarks import in_process
 from benchmarks.lab import Contest, Lab
@@ -24,14 +25,14 @@ def contest(bound: float | None, what: str = TITLE) -> Contest:
     return Contest(3, what, Wire.JSON, connections=64, target=None if bound is None else Target(bound))
 
 
-def measure(lab: Lab) -> list[Row]:
+def measure(lab: Lab) -> Iterator[Row]:
     """Batching on against off, against peers, against no server at all."""
     with lab.shoal(ON) as shoal:
-        rows = lab.against(shoal, lab.subject, OFF, [contest(5.0, f"{TITLE}, batching on against off")])
-        rows += lab.against(shoal, REFERENCE, OFF, [contest(None), RAW])
+        yield from lab.against(shoal, lab.subject, OFF, [contest(5.0, f"{TITLE}, batching on against off")])
+        yield from lab.against(shoal, REFERENCE, OFF, [contest(None), RAW])
         for peer in lab.peers(*BOUNDS):
-            rows += lab.against(shoal, peer, ON, [contest(BOUNDS[peer.name])])
-        return [*rows, against_bare_model(lab, shoal)]
+            yield from lab.against(shoal, peer, ON, [contest(BOUNDS[peer.name])])
+        yield against_bare_model(lab, shoal)
 
 
 def against_bare_model(lab: Lab, shoal: Server) -> Row:

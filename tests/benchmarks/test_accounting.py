@@ -4,6 +4,7 @@ import os
 
 from benchmarks.accounting import (
     TICKS,
+    Memory,
     Process,
     cpu_seconds,
     free_ports,
@@ -48,8 +49,9 @@ def test_a_server_that_has_ended_has_no_processes() -> None:
 
 
 def test_rollup_is_in_mib() -> None:
-    text = "00400000-7fff rollup\nRss:    2048 kB\nPss:    1024 kB\nPss_Anon:  1 kB\n"
-    assert parse_rollup(text) == (2.0, 1.0)
+    text = "00400000-7fff rollup\nRss:    2048 kB\nPss:    1024 kB\nPss_Anon:  1 kB\nAnonymous: 512 kB\n"
+    assert parse_rollup(text) == Memory(2.0, 1.0, 0.5)
+    assert parse_rollup(text) + parse_rollup(text) == Memory(4.0, 2.0, 1.0)
 
 
 def test_listening_sockets_of_a_port_are_found() -> None:
@@ -58,8 +60,9 @@ def test_listening_sockets_of_a_port_are_found() -> None:
 
 def test_this_process_is_seen() -> None:
     assert os.getpid() in processes()
-    rss, pss = memory([os.getpid()])
-    assert rss >= pss > 1
+    own = memory([os.getpid()])
+    assert own.rss >= own.pss > 1
+    assert own.rss >= own.anonymous > 1
 
 
 def test_free_ports_differ() -> None:
