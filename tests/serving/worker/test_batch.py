@@ -17,6 +17,7 @@ from shoal.core.clock import ManualClock
 from shoal.core.errors import DeadlineExceeded, InvalidInput, ModelContract, ModelError, ShoalError
 from shoal.core.types import InferenceRequest, ItemError, RequestedOutput, Tensor, TensorSpec
 from shoal.core.wire import predict_all, v2_binary, v2_json, v2_proto
+from shoal.serving.worker import batch
 from support.worker import Body, TextModel, TypedModel, ask, spec
 
 BAD = 13.0
@@ -345,3 +346,9 @@ def test_raw_mode() -> None:
     assert isinstance(answers[0], bytes)
     assert v2_binary.decode_response(answers[0], done.json_lengths[0]).outputs[0].data.tolist() == [[2.0, 4.0]]
     assert isinstance(answers[1], InvalidInput)
+
+
+def test_answers_that_are_too_large_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "MAX_PAYLOAD", 400)
+    answers, _ = ask(TypedModel(oracle), [as_json(tensor([[float(at)]])) for at in range(5)])
+    assert [type(answer) for answer in answers] == [bytes, bytes, ModelError, ModelError, ModelError]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from shoal.core.clock import Clock
-from shoal.core.errors import InternalError, ShoalError
+from shoal.core.errors import InternalError, ModelError, ShoalError
 from shoal.core.ipc.messages import FAILED, OK, Batch, Done
 from shoal.core.wire.raw_data import Buffer
 from shoal.serving.worker.encode import Body
@@ -22,6 +22,9 @@ from shoal.serving.worker.served import Served
 from shoal.serving.worker.styles import expired
 
 logger = logging.getLogger(__name__)
+
+MAX_PAYLOAD = 1 << 31
+"""Bytes of all answers of a batch; a frame cannot carry 4 GiB."""
 
 encode_error = msgspec.msgpack.Encoder().encode
 
@@ -35,6 +38,11 @@ class Outcome:
         self.status = status
         self.body = body
         self.json_length = json_length
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        return sum(map(len, self.body)) if isinstance(self.body, list) else len(self.body)
 
 
 def failed(error: ShoalError) -> Outcome:
@@ -115,16 +123,22 @@ def collect(
     """Put outcomes together to the answer of a batch."""
     parts: list[Buffer] = []
     lengths: list[int] = []
-    for each in outcomes:
-        body = each.body
-        if isinstance(body, list):
-            parts += body
-            lengths.append(sum(map(len, body)))
+    fitting: list[Outcome] = []
+    total = 0
+    for outcome in outcomes:
+        length = outcome.length
+        if total + length > MAX_PAYLOAD and outcome.status == OK:
+            outcome = failed(ModelError("the answers of the batch are too large together", hint="send fewer rows"))
+            length = outcome.length
+        total += length
+        lengths.append(length)
+        fitting.append(outcome)
+        if isinstance(outcome.body, list):
+            parts += outcome.body
         else:
-            parts.append(body)
-            lengths.append(len(body))
-    statuses = bytes([each.status for each in outcomes])
-    json_lengths = [each.json_length for each in outcomes]
+            parts.append(outcome.body)
+    statuses = bytes([each.status for each in fitting])
+    json_lengths = [each.json_length for each in fitting]
     return Done(id, statuses, lengths, json_lengths, rows, calls, *times), parts
 
 
