@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from shoal.client import AsyncClient, Client, Tensor
+from shoal.client.grpc import GrpcDialect
 from shoal.core._generated import shoal_inference_pb2 as pb
 from shoal.core.errors import DeadlineExceeded, InvalidInput, NotFound, Unsupported
 from shoal.core.types import TensorSpec
@@ -154,6 +155,14 @@ def test_the_deadline_travels_and_ends_the_call(url: str, echo: Echo) -> None:
         assert 6.0 < echo.left[-1] <= 7.0
         with pytest.raises(DeadlineExceeded):
             client.infer("slow", [Tensor("x", [1], "INT8", [1])], timeout=0.1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "value"),
+    [(10.0, b"10000000u"), (9.99998, b"10000000u"), (0.0499123, b"50000000n"), (61.234, b"61300000u")],
+)
+def test_deadlines_are_told_in_steps_so_that_headers_repeat(seconds: float, value: bytes) -> None:
+    assert GrpcDialect().headers(seconds) == ((b"grpc-timeout", value),)
 
 
 def test_many_calls_at_once(url: str) -> None:

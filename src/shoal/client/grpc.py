@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -38,7 +39,7 @@ class GrpcDialect:
     """See `operations.Dialect`."""
 
     def headers(self, timeout: float) -> Headers:
-        return ((b"grpc-timeout", wire.format_timeout(timeout)),)
+        return ((b"grpc-timeout", wire.format_timeout(_three_digits(timeout))),)
 
     def check(self, reply: Reply) -> None:
         if (error := from_grpc(reply)) is not None:
@@ -104,6 +105,15 @@ class GrpcDialect:
         request = InferenceRequest([tensor], model_name=model, model_version=version or None)
         operation = self.infer(request, timeout=timeout, binary=True, pure=pure)
         return Operation(operation.outgoing, lambda reply: texts(operation.decode(reply)), pure)
+
+
+def _three_digits(seconds: float) -> float:
+    """Rounded up to three digits, so that calls with the same timeout send the same headers, which servers remember.
+
+    The exact deadline is kept on this side.
+    """
+    step = 10.0 ** (math.floor(math.log10(seconds)) - 2)
+    return round(math.ceil(seconds / step - 1e-9) * step, 9)
 
 
 def _call(
