@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.core.call import State
 from shoal.core.errors import DeadlineExceeded, ModelError, NotReady, Overloaded, Unavailable
+from shoal.core.ipc.messages import FAILED, OK
 from shoal.core.model import Batching
-from support.fake_workers import Bench, TimedWorkers
+from support.calls import RecordedCall
+from support.fake_workers import Bench, TimedWorkers, echo
 
 FIXED = Batching(policy="fixed", max_size=4, max_wait_ms=20)
 
@@ -367,6 +370,30 @@ def test_drained_waits_for_the_last_outcome() -> None:
         assert all(call.outcomes for call in bench.calls)
 
     asyncio.run(run())
+
+
+def test_an_error_that_cannot_be_read_is_still_an_outcome() -> None:
+    bench = Bench(Batching(max_size=4))
+    bench.submit(2)
+    bench.loop.turn()
+    job = bench.workers.jobs.pop()
+    done, _ = echo(job)
+    job.owner.done(job, msgspec.structs.replace(done, statuses=bytes([FAILED, OK])), b"01")
+    assert isinstance(bench.calls[0].error, ModelError)
+    assert bench.calls[1].answered == b"1"
+
+
+def test_a_gateway_that_fails_to_deliver_costs_the_neighbours_nothing() -> None:
+    class Broken(RecordedCall):
+        def on_answer(self, body: bytes, json_length: int) -> None:
+            raise RuntimeError("a bug")
+
+    bench = Bench(Batching(max_size=4))
+    bench.batcher.submit(Broken(arrived=bench.clock.now))
+    neighbour = bench.submit(1)[0]
+    bench.loop.turn()
+    bench.workers.finish()
+    assert neighbour.answered == b"0"
 
 
 def test_statistics_have_the_shape_of_v2() -> None:

@@ -14,11 +14,18 @@ import pytest
 from shoal.core.clock import monotonic
 from shoal.core.errors import DeadlineExceeded, ModelError, NotReady, PoisonInput, ShoalError, Unavailable
 from shoal.core.model import Batching, Limits, ModelState
+from shoal.serving.pool import supervisor
 from support.running import make_runner, run
 
 pytestmark = pytest.mark.process
 
 SIXTEEN = Batching(max_size=16)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back off for milliseconds, where the number of tries is what counts."""
+    monkeypatch.setattr(supervisor, "FIRST_DELAY", 0.01)
 
 
 def test_each_call_gets_its_own_answer() -> None:
@@ -171,7 +178,7 @@ def test_a_model_that_cannot_be_loaded_says_why_at_once() -> None:
     run(main())
 
 
-def test_a_crash_loop_while_loading_ends_with_the_reason() -> None:
+def test_a_crash_loop_while_loading_ends_with_the_reason(quick: None) -> None:
     async def main() -> None:
         async with make_runner(start=False, parameters={"load": "segv"}) as model:
             with pytest.raises(NotReady, match="SIGSEGV"):
@@ -181,7 +188,7 @@ def test_a_crash_loop_while_loading_ends_with_the_reason() -> None:
     run(main())
 
 
-def test_a_worker_that_cannot_come_back_makes_the_model_unavailable(tmp_path: Path) -> None:
+def test_a_worker_that_cannot_come_back_makes_the_model_unavailable(tmp_path: Path, quick: None) -> None:
     async def main() -> None:
         parameters = {"marker": str(tmp_path / "starts"), "good_starts": 1}
         async with make_runner(parameters=parameters) as model:
@@ -192,6 +199,33 @@ def test_a_worker_that_cannot_come_back_makes_the_model_unavailable(tmp_path: Pa
             assert isinstance(outcome, NotReady)
             assert model.runner.state is ModelState.UNAVAILABLE
             assert "SIGSEGV" in model.runner.reason
+
+    run(main())
+
+
+def test_a_model_whose_workers_can_start_again_is_ready_again(tmp_path: Path, quick: None) -> None:
+    async def main() -> None:
+        marker = tmp_path / "starts"
+        async with make_runner(parameters={"marker": str(marker), "good_starts": 1}) as model:
+            os.kill(model.pids[0], signal.SIGKILL)
+            await model.until(lambda: model.runner.state is ModelState.UNAVAILABLE)
+            marker.write_text("")
+            await model.until(lambda: model.runner.state is ModelState.READY)
+            assert await model.ask("a") == ["ok:a"]
+
+    run(main())
+
+
+def test_stopping_several_workers_never_looks_ready_again() -> None:
+    async def main() -> None:
+        async with make_runner(limits=Limits(workers=2)) as model:
+            await model.until(lambda: model.runner.pool.ready == 2)
+            seen = set()
+            model.runner.pool.on_death = lambda reason: None
+            change = model.runner.pool.on_change
+            model.runner.pool.on_change = lambda: (change(), seen.add(model.runner.state))
+            await model.runner.stop()
+            assert seen == {ModelState.UNAVAILABLE}
 
     run(main())
 

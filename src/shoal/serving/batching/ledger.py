@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 
+import msgspec
+
 from shoal.core.call import Call, State
-from shoal.core.errors import DeadlineExceeded, ShoalError
+from shoal.core.errors import DeadlineExceeded, ModelError, ShoalError
 from shoal.core.ipc.messages import OK, Done, decode_error
 from shoal.serving.batching.instruments import ModelInstruments
 from shoal.serving.batching.statistics import Statistics
@@ -48,7 +50,7 @@ class Ledger:
                 self._answer(call, bytes(payload[start:at]), json_length)
                 answered += 1
             else:
-                self.fail(call, decode_error(payload[start:at]).to_error())
+                self.fail(call, _error_of(payload[start:at]))
             elapsed = now - call.arrived
             counts[bisect_left(bounds, elapsed)] += 1
             total += elapsed
@@ -92,3 +94,11 @@ class Ledger:
         """The caller has gone."""
         if call.cancel():
             self._instruments.outcome("cancelled").value += 1
+
+
+def _error_of(record: bytes | bytearray) -> ShoalError:
+    """The error that a worker has sent for one item."""
+    try:
+        return decode_error(record).to_error()
+    except msgspec.DecodeError:
+        return ModelError("the model failed, and its worker's error could not be read")

@@ -79,7 +79,8 @@ class Quarantine:
             self._enqueue(Group(calls[:room]))
         else:
             self._halve(calls[:room])
-        logger.warning("suspects in quarantine", extra={"model": self._ledger.model, "why": loss.reason})
+        fields = {"why": loss.reason, "calls": len(calls)}
+        logger.warning("quarantine for requests of %s", self._ledger.model, extra=fields)
         self.proceed()
 
     def proceed(self) -> None:
@@ -130,7 +131,7 @@ class Quarantine:
     def _convict(self, call: Call, loss: Loss) -> None:
         self._poison.remember(call, self._clock())
         self._instruments.poison_found.value += 1
-        logger.error("poison found", extra={"model": self._ledger.model, "why": loss.reason})
+        logger.error("an input of %s ends its worker: %s", self._ledger.model, loss.reason)
         hint = "the same input is refused for some minutes; see the worker's log for what it does"
         self._ledger.fail(call, PoisonInput(f"this input has ended its worker ({loss.reason})", hint=hint))
 

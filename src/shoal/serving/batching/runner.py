@@ -66,6 +66,7 @@ class ModelRunner:
         self.pool.on_death = self._instruments.restarted
         self._state = ModelState.LOADING
         self._reason = "it is loading"
+        self._failed = False
 
     @property
     def state(self) -> ModelState:
@@ -107,6 +108,7 @@ class ModelRunner:
 
     async def stop(self) -> None:
         """Stop now; whoever waits gets an error."""
+        self._failed = False
         if self._state is not ModelState.UNAVAILABLE:
             self._enter(ModelState.UNAVAILABLE, "it was stopped")
         self.dispatch.fail_all(lambda: self._not_ready(self._reason))
@@ -124,9 +126,11 @@ class ModelRunner:
     def _pool_changed(self) -> None:
         self._instruments.workers.value = self.pool.ready
         if self._state is ModelState.READY and self.pool.failure:
+            self._failed = True
             self._enter(ModelState.UNAVAILABLE, self.pool.failure)
             self.dispatch.fail_all(lambda: self._not_ready(self._reason))
-        elif self._state is ModelState.UNAVAILABLE and self.pool.ready and not self.pool.failure:
+        elif self._failed and self.pool.ready and not self.pool.failure:
+            self._failed = False
             self._enter(ModelState.READY, "")
 
     def _enter(self, state: ModelState, reason: str) -> None:

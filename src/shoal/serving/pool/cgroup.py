@@ -58,6 +58,15 @@ def limit_memory(pid: int, limit: int) -> MemoryCgroup | None:
     return None
 
 
+def remove_stale() -> None:
+    """Delete the cgroups of nodes that were killed before they could."""
+    for root in (V1, V2):
+        for path in root.glob("shoal-*-*"):
+            owner = path.name.split("-")[1]
+            if not Path("/proc", owner).exists():
+                MemoryCgroup(path, "", "").remove()
+
+
 def _enter(group: MemoryCgroup, pid: int, limit: int) -> bool:
     try:
         group.path.mkdir()

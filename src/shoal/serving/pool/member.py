@@ -184,7 +184,7 @@ class Member:
 
     def _on_done(self, done: messages.Done, payload: bytes | bytearray) -> None:
         if not self._fits(done, payload):
-            logger.error("a worker's answer does not fit its batch", extra={"model": self.spec.name})
+            logger.error("answer of a worker of %s does not fit its batch", self.spec.name)
             self.kill("protocol")
             return
         _, job = self.jobs.popleft()
@@ -225,7 +225,7 @@ class Member:
         if left > 0:
             self._arm(left)
             return
-        logger.error("worker hangs, killed", extra={"model": self.spec.name, "pid": self.process and self.process.pid})
+        logger.error("worker of %s hangs, killed", self.spec.name, extra={"pid": self.process and self.process.pid})
         self.kill("hang")
 
     def _on_channel_end(self, label: str) -> None:

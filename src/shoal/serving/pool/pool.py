@@ -19,6 +19,7 @@ from shoal.core.errors import NotReady, ShoalError
 from shoal.core.ipc.messages import Loaded
 from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
+from shoal.serving.pool.cgroup import remove_stale
 from shoal.serving.pool.environment import worker_environment
 from shoal.serving.pool.jobs import Job
 from shoal.serving.pool.member import Hooks, Member, WorkerDied, describe
@@ -84,6 +85,8 @@ class Pool:
         Raises:
             ShoalError: the model cannot be loaded.
         """
+        if self.spec.limits.memory_bytes is not None:
+            remove_stale()
         supervisor = Supervisor(random.random)
         first = await self._first(supervisor)
         assert self.loaded is not None
@@ -169,7 +172,7 @@ class Pool:
             return await self._raise()
         except (WorkerDied, ShoalError) as error:
             delay = supervisor.died(self._clock())
-            logger.error("worker not ready: %s", describe(error), extra={"model": self.spec.name, "next": delay})
+            logger.error("worker of %s not ready: %s", self.spec.name, describe(error), extra={"next": delay})
             if supervisor.failed:
                 self._failed(describe(error))
         await asyncio.sleep(delay)
@@ -186,13 +189,13 @@ class Pool:
             worn.cancel()
             end.cancel()
         delay = supervisor.died(self._clock())
-        logger.warning("worker died: %s", end.result(), extra={"model": self.spec.name, "next": delay})
+        logger.warning("worker of %s died: %s", self.spec.name, end.result(), extra={"next": delay})
         await asyncio.sleep(delay)
         return None
 
     async def _replace(self, member: Member) -> Member | None:
         """Make before break: the old one serves until the new one is ready."""
-        logger.info("worker is worn, replaced", extra={"model": self.spec.name})
+        logger.info("worker of %s is worn, replaced", self.spec.name)
         successor, supervisor = None, Supervisor(random.random)
         while successor is None and member.state is WorkerState.READY:
             successor = await self._try(supervisor)
