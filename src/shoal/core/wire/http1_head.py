@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from types import MappingProxyType
 
 import httptools
 import msgspec
@@ -44,7 +45,7 @@ class Head(msgspec.Struct, frozen=True):
     Attributes:
         method: such as ``b"POST"``.
         target: path and query as sent; of an absolute target what follows the authority.
-        headers: names in lower case, of repeated ones the last. Heads are shared: copy it before handing it out.
+        headers: names in lower case, of repeated ones the last. Heads are shared, so they cannot be changed.
         count: number of header lines.
         content_length: bytes of the body, 0 if none is announced.
         chunked: the body is chunked.
@@ -56,7 +57,7 @@ class Head(msgspec.Struct, frozen=True):
 
     method: bytes
     target: bytes
-    headers: dict[bytes, bytes]
+    headers: MappingProxyType[bytes, bytes]
     count: int
     content_length: int
     chunked: bool
@@ -84,7 +85,7 @@ def parse_head(raw: bytes) -> Head:
     return Head(
         method=lines.method,
         target=_origin_form(lines.method, lines.target),
-        headers=dict(lines.headers),
+        headers=MappingProxyType(dict(lines.headers)),
         count=len(lines.headers),
         content_length=_content_length(framing.get(b"content-length", [])),
         chunked=chunked,

@@ -10,7 +10,7 @@ so equal answers have equal bytes.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from shoal.core.errors import InvalidInput, TooLarge, Unsupported
@@ -78,7 +78,7 @@ def compress(body: Buffer) -> bytes:
     return zlib.compress(body, 1, wbits=_GZIP_WINDOW)
 
 
-def accepts_gzip(headers: dict[bytes, bytes]) -> bool:
+def accepts_gzip(headers: Mapping[bytes, bytes]) -> bool:
     """Whether the client's Accept-Encoding allows gzip; a quality of zero forbids it, no header means no."""
     value = headers.get(b"accept-encoding")
     if value is None:

@@ -9,7 +9,7 @@ the first, or one to a client that has gone, is ignored.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,7 @@ class Exchange(ABC):
         method: such as ``b"POST"``.
         target: path and query as sent (`b"/v2/models/iris/infer?x=1"`), never decoded.
         headers: names in lower case; of repeated headers the last (repeated framing headers were refused before).
+            Requests with equal heads share it: it is not to be changed.
         body: after transfer decoding and decompression.
         arrived: monotonic seconds when the first byte of the request was read.
         on_gone: called once if the client leaves before the answer.
@@ -36,7 +37,7 @@ class Exchange(ABC):
 
     method: bytes
     target: bytes
-    headers: dict[bytes, bytes]
+    headers: Mapping[bytes, bytes]
     body: bytes | bytearray | memoryview
     arrived: float
     on_gone: Callable[[], None] | None
@@ -64,7 +65,7 @@ class Rpc(ABC):
 
     Attributes:
         path: such as ``b"/inference.GRPCInferenceService/ModelInfer"``.
-        metadata: request metadata, names in lower case; ``-bin`` values still in base64.
+        metadata: request metadata, names in lower case; ``-bin`` values still in base64. Shared, not to be changed.
         arrived: monotonic seconds when its headers were read.
         deadline: monotonic seconds from `grpc-timeout`, or None.
         on_gone: called once if the client cancels or leaves before the end.
@@ -73,7 +74,7 @@ class Rpc(ABC):
     __slots__ = ("arrived", "deadline", "metadata", "on_gone", "path")
 
     path: bytes
-    metadata: dict[bytes, bytes]
+    metadata: Mapping[bytes, bytes]
     arrived: float
     deadline: float | None
     on_gone: Callable[[], None] | None

@@ -16,6 +16,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from types import MappingProxyType
 
 import msgspec
 
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 _LINGER_SECONDS = 2.0  # a refused client may go on sending for so long, and still reads why
 _DRAIN_SECONDS = 0.05  # what was sent before a client could know of the shutdown is still answered
 _NEVER = float("inf")
-_NO_HEAD = Head(b"", b"", {}, 0, 0, False, False, False, False, b"")  # of a refused request
+_NO_HEAD = Head(b"", b"", MappingProxyType({}), 0, 0, False, False, False, False, b"")  # of a refused request
 
 
 class Http1Connection(asyncio.Protocol):
@@ -60,6 +61,7 @@ class Http1Connection(asyncio.Protocol):
         self._paused = False  # we do not read
         self._blocked = False  # the client does not read
         self._last = False  # no further request is taken
+        self._easy = min(1, limits.pipeline - 1)  # so many waiting requests are never too many
         self._refused = False
         self._draining = False
         self._lost = False
@@ -147,7 +149,7 @@ class Http1Connection(asyncio.Protocol):
                 self._accept(*request)
                 if self._last or self._paused:
                     return
-                if self._waiting and self._is_full():
+                if len(self._waiting) > self._easy and self._is_full():
                     self._pause()
                     return
         except Refusal as refusal:
@@ -179,7 +181,7 @@ class Http1Connection(asyncio.Protocol):
         waiting = self._waiting
         if len(waiting) >= self._limits.pipeline:
             return True
-        return len(waiting) > 1 and sum(len(exchange.body) for exchange in waiting) > self._limits.body_bytes
+        return sum(len(exchange.body) for exchange in waiting) > self._limits.body_bytes
 
     def _refuse(self, refusal: Refusal) -> None:
         exchange = Http1Exchange(self, _NO_HEAD, b"", self._began)

@@ -56,7 +56,7 @@ class Http1Exchange(Exchange):
         self.head = head
         self.method = head.method
         self.target = head.target
-        self.headers = head.headers.copy()
+        self.headers = head.headers
         self.body = body
         self.arrived = arrived
         self.on_gone = None

@@ -86,7 +86,7 @@ class Http2Rpc(Rpc, Stream):
         self._inbox: _Inbox | None = None
         self._compressed = self._finished = self._started = False
         self.path = head.path
-        self.metadata = head.headers.copy()
+        self.metadata = head.headers
         self.arrived = arrived = self.progress
         self.deadline = None if plan.timeout is None else arrived + plan.timeout
         self.on_gone = None
@@ -114,6 +114,7 @@ class Http2Rpc(Rpc, Stream):
 
     def on_reset(self, code: int) -> None:
         self._finished = True
+        self._inbox = None
         self._shell.gone(self)
 
     def on_overflow(self) -> None:
@@ -165,7 +166,7 @@ class Http2Rpc(Rpc, Stream):
         if self._finished:
             return
         self._finished = True
-        self.on_gone = None
+        self._inbox = self.on_gone = None
         if self._compressed and self._plan.gzip and len(message) >= grpc.COMPRESS_FROM:
             self._finish_compressed(message)
             return
@@ -200,14 +201,14 @@ class Http2Rpc(Rpc, Stream):
         if not self._started:
             self.send_headers(_START)
         self._finished = True
-        self.on_gone = None
+        self._inbox = self.on_gone = None
         self.send_trailers(_OK)
 
     def fail(self, status: int, message: str, metadata: Headers = (), details: bytes = b"") -> None:
         if self._finished:
             return
         self._finished = True
-        self.on_gone = None
+        self._inbox = self.on_gone = None
         block = _STATUSES[status] if 0 <= status < len(_STATUSES) else _STATUSES[Status.UNKNOWN]
         if message:
             block += encode_field(b"grpc-message", grpc.encode_text(message))
