@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from shoal.core.wire.http2 import ErrorCode, Limits, codes, encode_block, frames
-from shoal.core.wire.http2.connection import MAX_CONTINUATIONS
 from shoal.core.wire.http2.faults import ConnectionFault
 from shoal.core.wire.http2.guards import Allowance
+from shoal.core.wire.http2.multiplex import MAX_CONTINUATIONS
 from support.http2_wire import GET, POST, RawClient, Server, goaway_code, resets
 
 HELLO = RawClient().hello()

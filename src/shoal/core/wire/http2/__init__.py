@@ -1,7 +1,8 @@
 """HTTP/2 (RFC 9113) without sockets, for both ends of a connection.
 
 Read `codes`, `frames`, `blocks` and `fields` (HPACK and its memo), `heads` (what fields mean), then `stream`,
-`sender`, `receiver` (flow control both ways), `guards` (floods), `loop` and `connection`, which puts them together.
+`sender`, `receiver` (flow control both ways), `guards` (floods), and `loop`, `multiplex`, `connection`, which put them
+together.
 """
 
 from shoal.core.wire.http2.codes import PREFACE, ErrorCode

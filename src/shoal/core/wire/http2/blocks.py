@@ -2,7 +2,7 @@
 
 The dynamic table and the Huffman code are `hpack`'s; the loop over a block is written here, as it is run for every
 request whose headers carry something unique (a trace id), and this one takes a fifth of the time or less. Huffman
-strings are read a byte at a time: the steps of `hpack`'s table, which go by half bytes, are put together as they are met.
+strings are read a byte at a time: the steps of `hpack`'s table, which go by half bytes, are joined as they are met.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from shoal.core.wire.http2.codes import ErrorCode
 from shoal.core.wire.http2.heads import ResponseHead
 
 if TYPE_CHECKING:
-    from shoal.core.wire.http2.connection import Connection
+    from shoal.core.wire.http2.multiplex import Multiplex
 
 STREAM_SLOTS = (
     "connection", "credit", "expected", "headed", "held", "local_closed", "progress", "queue", "queued",
@@ -41,7 +41,7 @@ class Stream:
 
     __slots__ = _NO_SLOTS
 
-    connection: Connection
+    connection: Multiplex
     stream_id: int
     send_window: int
     receive_window: int
@@ -56,7 +56,7 @@ class Stream:
     remote_closed: bool
     progress: float
 
-    def _begin(self, connection: Connection, stream_id: int, expected: int) -> None:
+    def _begin(self, connection: Multiplex, stream_id: int, expected: int) -> None:
         """Set the state of a new stream; `expected` is its content-length or -1."""
         self.connection = connection
         self.stream_id = stream_id
