@@ -49,11 +49,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Load:
-    """How hard to push: connections, concurrent streams on each (gRPC only), and for how many seconds."""
+    """How hard to push.
+
+    Attributes:
+        connections: how many, with one request at a time on each.
+        seconds: for how long.
+        streams: concurrent requests on each connection (gRPC only).
+        pace: requests per second on each connection, or None: as fast as answers come.
+        core: where the generator runs, or None: anywhere.
+        nice: its priority.
+    """
 
     connections: int
     seconds: float
     streams: int = 1
+    pace: int | None = None
     core: int | None = 1
     nice: int = 0
 
@@ -64,7 +74,7 @@ class DriverError(Exception):
 
 def drive(request: Request, load: Load) -> Sample:
     """Runs the load; any answer that is not good raises `DriverError`."""
-    sample = _h2load(request, load) if request.grpc else _wrk(request, load)
+    sample = _h2load(request, load) if request.grpc or load.pace else _wrk(request, load)
     if sample.errors or not sample.requests:
         raise DriverError(f"{sample.errors} errors, {sample.requests} good answers from {request.url}")
     return sample
@@ -133,6 +143,7 @@ def _h2load(request: Request, load: Load) -> Sample:
         log = Path(folder) / "log"
         options = ["-t1", f"-c{load.connections}", f"-m{load.streams}", f"-D{load.seconds:g}s", f"--log-file={log}"]
         headers = [word for name, value in request.headers for word in ("-H", f"{name}: {value}")]
+        options += ([] if request.grpc else ["--h1"]) + ([f"--rps={load.pace}"] if load.pace else [])
         output = _run([*prefix(load), "h2load", *options, "-d", str(request.body), *headers, request.url])
         return parse_h2load(output, log.read_text().splitlines(), load.seconds, request.answer_bytes)
 

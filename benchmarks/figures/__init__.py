@@ -1,4 +1,4 @@
-"""The seven figures, by number. Each module's `measure` gives its rows one by one, so that a later failure loses none."""
+"""The seven figures, by number. Each module's `measure` gives rows one by one, so that a later failure loses none."""
 
 from __future__ import annotations
 

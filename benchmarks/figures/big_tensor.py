@@ -14,6 +14,7 @@ from benchmarks.summary import Rounds, Row, Sample, Side, Spread, Target
 
 BIG = Setup("big")
 WIRES = (Wire.BINARY, Wire.GRPC_RAW)
+PACE = 10
 DELAY = Target(2.0, at_least=False)
 
 
@@ -37,14 +38,17 @@ def measure(lab: Lab) -> Iterator[Row]:
 def delays(lab: Lab) -> Iterator[Row]:
     """P99 of a small request of another model with the big one loaded, less that without; cores are free to use.
 
-    The load takes CPU time from everybody, also when it goes to another server: that part is measured with FastAPI as
-    the target of the same binary load, and given in a row of its own.
+    Paced, the load leaves the machine room, and what remains is what the server itself makes the small one wait. As
+    fast as answers come, the load takes CPU time from everybody, also when it goes to another server: that part is
+    measured with FastAPI as the target of the same binary load, and given in a row of its own.
     """
     with lab.shoal(BIG, core=None) as shoal:
         small = shoal.request(Wire.JSON, model="iris")
         for wire in (Wire.BINARY, Wire.GRPC_RAW, Wire.JSON):
             what = f"delay of a small request at P99 while 4 connections send 602 KB tensors, {wire}"
-            yield delay(lab, shoal, small, shoal.request(wire), what, DELAY)
+            big = shoal.request(wire)
+            yield delay(lab, shoal, small, big, f"{what}, {4 * PACE} a second", None, PACE)
+            yield delay(lab, shoal, small, big, what, DELAY)
         try:
             with running(PEERS["fastapi"], BIG, core=None) as other:
                 what = "the same while the load goes to FastAPI instead (the machine's own share)"
@@ -53,13 +57,16 @@ def delays(lab: Lab) -> Iterator[Row]:
             lab.say(f"  no control: {error}")
 
 
-def delay(lab: Lab, shoal: Server, small: Request, big: Request, what: str, target: Target | None) -> Row:
+def delay(
+    lab: Lab, shoal: Server, small: Request, big: Request, what: str, target: Target | None, pace: int | None = None
+) -> Row:
     """Alternates quiet and loaded runs of the small request."""
     quiet, loaded = Rounds("without load"), Rounds("with load")
     light = Load(1, lab.seconds, core=1)
+    heavy = Load(4, lab.seconds + 1, pace=pace, core=1, nice=10)  # niced: the generator itself is not to be in the way
     for _ in range(lab.repeats):
         quiet.samples.append(drive(small, light))
-        loaded.samples.append(beside(big, lab.seconds, lambda: drive(small, light)))
+        loaded.samples.append(beside(big, heavy, lambda: drive(small, light)))
     added = [busy.p99 - calm.p99 for busy, calm in zip(loaded.samples, quiet.samples, strict=True)]
     ours = Side(shoal.peer.name, Spread.of(added), None, loaded.side(_p99).p50, loaded.side(_p99).p99)
     row = Row(5, what, "ms", ours, Side("without load", quiet.side(_p99).value), target=target)
@@ -67,13 +74,13 @@ def delay(lab: Lab, shoal: Server, small: Request, big: Request, what: str, targ
     return row
 
 
-def beside(big: Request, seconds: float, small: Callable[[], Sample]) -> Sample:
-    """The small run while the big one goes on (at lower priority, so that the generator itself is not in the way)."""
+def beside(big: Request, heavy: Load, small: Callable[[], Sample]) -> Sample:
+    """The small run while the big one goes on."""
     failures: list[BaseException] = []
 
     def push() -> None:
         try:
-            drive(big, Load(4, seconds + 1, core=1, nice=10))
+            drive(big, heavy)
         except (*FAILURES, subprocess.SubprocessError) as error:
             failures.append(error)
 
