@@ -6,8 +6,9 @@ Parameters:
     output              `json` (default): the pipeline's answer for each input; `text`: only its text or label
     any other           passed to the pipeline's call, such as ``max_new_tokens`` or ``top_k``
 
-The input is BYTES `[-1]` under any name; where a task takes several things (question answering), each text is a JSON
-object of them. Code that comes with a model is never run unless ``trust_remote_code: true`` and trust are both given.
+The input is BYTES `[-1]` under any name; where a task takes several things (zero-shot classification), each text is a
+JSON object of them. Code that comes with a model is never run unless ``trust_remote_code: true`` and trust are both
+given.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Transformers(TypedAdapter):
             answers = [self.pipeline(**_object(text), **self._options) for text in texts]
         else:
             answers = self.pipeline(texts, batch_size=len(texts), **self._options)
+            answers = [answers] if self.task == "fill-mask" and len(texts) == 1 else answers  # it unwraps a single one
         result = np.empty(len(texts), dtype=np.object_)
         result[:] = [self._written(answer) for answer in answers]
         return {"predict": result}
@@ -121,9 +123,7 @@ def _object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"each input must be a JSON object: {error}", field="inputs") from error
     if not isinstance(value, dict):
-        raise InvalidInput(
-            "each input must be a JSON object, such as {'question': ..., 'context': ...}", field="inputs"
-        )
+        raise InvalidInput('each input must be a JSON object, such as {"sequences": ...}', field="inputs")
     return value
 
 
