@@ -293,8 +293,9 @@ def test_a_call_whose_turn_would_come_too_late_is_shed_at_once() -> None:
     bench = Bench(Batching(max_size=1), slots=1)
     bench.submit(1)
     bench.loop.turn()
-    bench.submit(20)
-    bench.workers.finish(seconds=0.1)
+    bench.submit(30)
+    for _ in range(10):
+        bench.workers.finish(seconds=0.1)
     hurried, patient = bench.submit(1, timeout=0.5)[0], bench.submit(1, timeout=10)[0]
     assert isinstance(hurried.error, Overloaded)
     assert not patient.outcomes

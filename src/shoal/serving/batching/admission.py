@@ -14,7 +14,9 @@ from shoal.core.errors import Overloaded
 from shoal.core.model import Batching
 
 PACE_WEIGHT = 0.2
-"""Weight of a new measurement of the seconds per row."""
+"""Weight of a new measurement of the seconds per row; one that is far above the others counts as twice the pace."""
+PACE_SAMPLES = 8
+"""Full batches after which the pace is believed."""
 LONGEST_RETRY = 60.0
 """Seconds; the longest wait that is ever advised."""
 SHORTEST_RETRY = 0.1
@@ -38,13 +40,22 @@ class Admission:
     def __init__(self, settings: Batching, parallel: int = 1) -> None:
         self.settings = settings
         self._parallel = parallel
-        self.row_seconds = 0.0
-        """The pace: seconds until the queue is one row shorter; 0 until it is known."""
+        self._pace = 0.0
+        self._samples = 0
+
+    @property
+    def row_seconds(self) -> float:
+        """The pace: seconds until the queue is one row shorter, as measured under load; 0 until it is known."""
+        return self._pace if self._samples >= PACE_SAMPLES else 0.0
 
     def learn(self, rows: int, seconds: float) -> None:
-        """A batch of `rows` kept its worker busy for so long."""
+        """A full batch of `rows` kept its worker busy for so long (others say little of what is possible)."""
         pace = seconds / max(rows, 1) / self._parallel
-        self.row_seconds += (PACE_WEIGHT if self.row_seconds else 1.0) * (pace - self.row_seconds)
+        if self._samples:
+            self._pace += PACE_WEIGHT * (min(pace, 2 * self._pace) - self._pace)
+        else:
+            self._pace = pace
+        self._samples += 1
 
     def refusal(self, held: Held, call: Call) -> Overloaded | None:
         """Why the call may not wait as well, or None."""

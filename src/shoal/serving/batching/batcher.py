@@ -154,7 +154,8 @@ class Batcher:
         seconds = done.decode + done.compute + done.encode
         if done.rows:
             self._batch_seconds = seconds
-            self._admission.learn(done.rows, seconds)
+            if job.full:
+                self._admission.learn(done.rows, seconds)
             self._size.observe(done.rows, seconds, full=job.full)
             self._instruments.batch_limit.value = self._size.rows
         self._check_idle()
