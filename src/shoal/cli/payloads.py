@@ -46,8 +46,13 @@ class Payload:
             yield self
             return
         for start in range(0, self.rows, rows):
-            parts = [from_array(each.name, each.as_numpy()[start : start + rows]) for each in self.tensors]
+            parts = [_slice(each, start, start + rows) for each in self.tensors]
             yield Payload(parts, self.parameters, self.outputs)
+
+
+def _slice(tensor: Tensor, start: int, stop: int) -> Tensor:
+    part = tensor.as_numpy()[start:stop]
+    return Tensor(tensor.name, list(part.shape), tensor.datatype, part, tensor.parameters)
 
 
 def parse(content: bytes, format: str, signature: Signature) -> Payload:

@@ -19,6 +19,11 @@ from shoal.core.errors import DeadlineExceeded, ShoalError, Unavailable
 T = TypeVar("T")
 
 
+GRACE = 0.05
+"""Seconds (or a tenth of the timeout, if that is less) that a server, which knows the deadline, has to say so itself:
+its answer tells more, and costs neither side a reset stream."""
+
+
 class LinkError(Exception):
     """No reply has come.
 
@@ -95,7 +100,7 @@ class Caller:
         self.budget.enter()
         try:
             left = max(0.0, timeout - spent)
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(left + min(GRACE, 0.1 * left)):
                 return await self._attempts(operation, self._clock() + left)
         except TimeoutError:
             raise DeadlineExceeded(f"no answer within {timeout:g} s", hint="raise the timeout") from None

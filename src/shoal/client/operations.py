@@ -87,8 +87,8 @@ class ServerMetadata:
     """What a server says about itself."""
 
     name: str
-    version: str
-    extensions: tuple[str, ...]
+    version: str = ""
+    extensions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ class ModelEntry:
     """One line of the repository's index; `state` is one of V2's words (``READY``, ``LOADING``, ...)."""
 
     name: str
-    version: str
-    state: str
-    reason: str
+    version: str = ""
+    state: str = ""
+    reason: str = ""
 
 
 Statistics = list[dict[str, Any]]

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import msgspec
+
 from shoal.client.operations import (
     Headers,
     ModelEntry,
@@ -24,6 +26,28 @@ from shoal.core.types import InferenceRequest, InferenceResponse, ModelMetadata,
 from shoal.core.wire import predict_all, v2_binary, v2_json
 
 T = TypeVar("T")
+
+
+class _ModelJson(msgspec.Struct):
+    """Metadata of a model as it is written."""
+
+    name: str
+    platform: str = ""
+    versions: tuple[str, ...] | None = None
+    inputs: tuple[TensorSpec, ...] | None = None
+    outputs: tuple[TensorSpec, ...] | None = None
+
+    def metadata(self) -> ModelMetadata:
+        """The same as a noun."""
+        signature = Signature(self.inputs or (), self.outputs or ())
+        return ModelMetadata(self.name, self.versions or (), self.platform, signature)
+
+
+class _StatisticsJson(msgspec.Struct):
+    """Statistics as they are written."""
+
+    model_stats: list[dict[str, Any]]
+
 
 _LENGTH = b"inference-header-content-length"
 _JSON: Headers = ((b"content-type", b"application/json"),)
@@ -55,13 +79,16 @@ class RestDialect:
         return Operation(self._outgoing(b"GET", path), _ready)
 
     def server_metadata(self) -> Operation[ServerMetadata]:
-        return self._get("/v2", lambda reply: _server_metadata(_object(reply)))
+        return self._get("/v2", lambda reply: _read(reply, ServerMetadata))
 
     def metadata(self, model: str, version: str) -> Operation[ModelMetadata]:
-        return self._get(_model(model, version), lambda reply: _model_metadata(_object(reply)))
+        return self._get(_model(model, version), lambda reply: _read(reply, _ModelJson).metadata())
 
     def index(self) -> Operation[list[ModelEntry]]:
-        return Operation(self._outgoing(b"POST", "/v2/repository/index", b"{}"), _checked(_index))
+        return Operation(
+            self._outgoing(b"POST", "/v2/repository/index", b"{}"),
+            _checked(lambda reply: _read(reply, list[ModelEntry])),
+        )
 
     def load(self, model: str, config: str | None) -> Operation[None]:
         body = {} if config is None else {"parameters": {"config": config}}
@@ -72,7 +99,7 @@ class RestDialect:
 
     def statistics(self, model: str, version: str) -> Operation[Statistics]:
         path = f"{_model(model, version)}/stats" if model else "/v2/models/stats"
-        return self._get(path, lambda reply: list(_object(reply)["model_stats"]))
+        return self._get(path, lambda reply: _read(reply, _StatisticsJson).model_stats)
 
     def infer(
         self, request: InferenceRequest, *, timeout: float, binary: bool, pure: bool
@@ -97,7 +124,7 @@ class RestDialect:
 
     def example(self, model: str) -> Operation[bytes | None]:
         """The request that the server's documentation of the model shows, as V2 JSON; None if there is none."""
-        return self._get(f"{_model(model, '')}/openapi.json", lambda reply: _example(_object(reply)))
+        return self._get(f"{_model(model, '')}/openapi.json", lambda reply: _example(_read(reply, dict[str, Any])))
 
     def _get(self, path: str, decode: Callable[[Reply], T]) -> Operation[T]:
         return Operation(self._outgoing(b"GET", path), _checked(decode))
@@ -121,7 +148,7 @@ def _checked(decode: Callable[[Reply], T]) -> Callable[[Reply], T]:
             raise from_http(reply)
         try:
             return decode(reply)
-        except (ShoalError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ShoalError, msgspec.DecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InternalError(
                 "the server's answer is not what the V2 protocol promises",
                 hint="is this the address of a model server?",
@@ -140,31 +167,8 @@ def _ready(reply: Reply) -> bool:
     raise error
 
 
-def _object(reply: Reply) -> dict[str, Any]:
-    value = json.loads(reply.body)
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
-    return value
-
-
-def _server_metadata(data: dict[str, Any]) -> ServerMetadata:
-    return ServerMetadata(data["name"], data.get("version", ""), tuple(data.get("extensions") or ()))
-
-
-def _model_metadata(data: dict[str, Any]) -> ModelMetadata:
-    signature = Signature(_specs(data.get("inputs")), _specs(data.get("outputs")))
-    return ModelMetadata(data["name"], tuple(data.get("versions") or ()), data.get("platform", ""), signature)
-
-
-def _specs(tensors: list[dict[str, Any]] | None) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(each["name"], each["datatype"], tuple(each["shape"])) for each in tensors or ())
-
-
-def _index(reply: Reply) -> list[ModelEntry]:
-    return [
-        ModelEntry(each["name"], str(each.get("version", "")), each.get("state", ""), each.get("reason", ""))
-        for each in json.loads(reply.body)
-    ]
+def _read(reply: Reply, kind: type[T]) -> T:
+    return msgspec.json.decode(reply.body, type=kind)
 
 
 def _response(reply: Reply) -> InferenceResponse:
