@@ -195,6 +195,12 @@ def test_beyond_the_memory_only_the_oldest_body_goes_on_and_all_end_well() -> No
     assert [len(stream.body) for stream in server.seen] == [150 * 1024] * 3
 
 
+def test_an_empty_part_of_a_body_holds_nothing() -> None:
+    server, raw = ready()
+    server.receive(raw.head(1, POST, end=False), raw.data(1, b"", end=False), raw.data(1, b""))
+    assert not server.connection.receiver.holders
+
+
 def test_many_bodies_at_once_are_refused_beyond_twice_the_memory() -> None:
     limits = Limits(stream_window=64 * 1024, connection_window=100 * 1024, held_bytes=100 * 1024)
     server, raw = ready(limits)

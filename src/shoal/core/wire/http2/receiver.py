@@ -79,7 +79,7 @@ class Receiver:
     def hold(self, stream: Stream, size: int) -> bool:
         """Count a part of an unfinished body and give credit for it; False if it must be refused."""
         stream.credit += size
-        if not stream.held:
+        if size and not stream.held:
             self.holders[stream.stream_id] = stream
         stream.held += size
         self.held += size
