@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shoal.core.errors import InvalidInput
+from shoal.core.errors import InvalidInput, TooLarge
 from shoal.core.wire import v1_json
 from shoal.core.wire.heads import Decoded
 
@@ -77,6 +77,11 @@ def test_named_tensors_in_rows_and_columns() -> None:
 def test_what_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidInput):
         v1_json.Decoder().decode(body)
+
+
+def test_very_many_small_lists_are_never_made() -> None:
+    with pytest.raises(TooLarge):
+        v1_json.Decoder().decode(b'{"instances":[' + b"[]," * 1_000_001 + b"[]]}")
 
 
 def test_predictions() -> None:

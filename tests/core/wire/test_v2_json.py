@@ -27,7 +27,7 @@ def read(text: bytes, **options: bool) -> InferenceRequest:
 def refused(text: bytes, **options: bool) -> ShoalError:
     with pytest.raises(ShoalError) as caught:
         read(text, **options)
-    assert caught.value.code in ("invalid_input", "unsupported")
+    assert caught.value.code in ("invalid_input", "unsupported", "too_large")
     return caught.value
 
 
@@ -169,6 +169,12 @@ def test_a_placeholder_cannot_be_forged() -> None:
     assert read(b'{"foo":{"data":[1,2]},"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[7]}]}').inputs[
         0
     ].data == [7]
+
+
+def test_very_many_small_lists_are_never_made() -> None:
+    many = "[" + "[]," * 1_000_001 + "[]]"
+    assert refused(body(many, "[1000002,1]", "BYTES")).field == "inputs[0].data"
+    assert refused(body(many, "[1000002,1]", "FP32")).field == "inputs[0].data"
 
 
 def test_special_numbers_need_permission() -> None:

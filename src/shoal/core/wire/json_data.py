@@ -97,6 +97,8 @@ def read(
 def _read_list(text: bytes | memoryview, datatype: str, shape: Sequence[int], at: str, special: bool) -> list[Any]:
     nested = bytes(text[1:64]).lstrip()[:1] == b"[" and len(shape) > 1
     depth = len(shape) if nested else 1
+    if nested:
+        json_guard.check_size(text, at=at)
     try:
         values = _decoder(datatype, depth)(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

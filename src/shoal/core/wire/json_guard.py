@@ -97,6 +97,18 @@ def _check_key(keys: set[bytes] | None, token: bytes, at: str) -> None:
     keys.add(key)
 
 
+def check_size(text: bytes | memoryview, *, at: str = "") -> None:
+    """Refuse JSON that could become very many small lists or objects, each far larger in memory than in text.
+
+    Raises:
+        TooLarge: more than `MAX_TOKENS` opening brackets.
+    """
+    if len(text) > MAX_TOKENS:
+        copy = bytes(text)
+        if copy.count(b"[") + copy.count(b"{") > MAX_TOKENS:
+            raise TooLarge(f"the JSON has more than {MAX_TOKENS} arrays and objects", field=at)
+
+
 def check(decode: Callable[[bytes | memoryview], T], text: bytes | memoryview) -> T:
     """`parse` and `scan`: for the small JSON of any endpoint.
 

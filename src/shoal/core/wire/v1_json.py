@@ -55,6 +55,7 @@ class Decoder:
         Raises:
             InvalidInput: with the path of what is wrong.
         """
+        json_guard.check_size(body)
         message = json_guard.parse(_decode_request, body)
         columns = message.instances is _ABSENT
         text, at = (message.inputs, "inputs") if columns else (message.instances, "instances")
