@@ -21,6 +21,9 @@ LONGEST_RETRY = 60.0
 """Seconds; the longest wait that is ever advised."""
 SHORTEST_RETRY = 0.1
 
+AHEAD = 3
+"""Batches that a worker has yet to run when a call leaves the queue: two that were sent before, and its own."""
+
 
 class Held(Protocol):
     """What waits already."""
@@ -41,6 +44,7 @@ class Admission:
         self.settings = settings
         self._parallel = parallel
         self._pace = 0.0
+        self._batch_seconds = 0.0
         self._samples = 0
 
     @property
@@ -51,14 +55,14 @@ class Admission:
     def learn(self, rows: int, seconds: float) -> None:
         """A full batch of `rows` kept its worker busy for so long (others say little of what is possible)."""
         pace = seconds / max(rows, 1) / self._parallel
-        if self._samples:
-            self._pace += PACE_WEIGHT * (min(pace, 2 * self._pace) - self._pace)
-        else:
-            self._pace = pace
+        if not self._samples:
+            self._pace, self._batch_seconds = pace, seconds
+        self._pace += PACE_WEIGHT * (min(pace, 2 * self._pace) - self._pace)
+        self._batch_seconds += PACE_WEIGHT * (min(seconds, 2 * self._batch_seconds) - self._batch_seconds)
         self._samples += 1
 
-    def refusal(self, held: Held, call: Call) -> Overloaded | None:
-        """Why the call may not wait as well, or None."""
+    def refusal(self, held: Held, call: Call, *, busy: bool) -> Overloaded | None:
+        """Why the call may not wait as well, or None. `busy`: no worker has room now."""
         if not held.rows:
             return None
         settings = self.settings
@@ -66,12 +70,15 @@ class Admission:
             return self._overloaded(held, f"{held.rows} rows wait already")
         if held.bytes + len(call.body) > settings.queue_bytes:
             return self._overloaded(held, f"{held.bytes} bytes wait already")
-        patience = call.deadline - call.arrived
-        if settings.queue_seconds is not None:
-            patience = min(patience, settings.queue_seconds)
-        if call.level > 0 and held.rows * self.row_seconds > patience:
-            return self._overloaded(held, f"its turn would come after more than {patience:.3g} seconds")
+        if busy and call.level > 0 and self._samples >= PACE_SAMPLES and self._comes_too_late(held, call):
+            return self._overloaded(held, "its turn would come too late")
         return None
+
+    def _comes_too_late(self, held: Held, call: Call) -> bool:
+        """Whether it would be answered after its deadline, or wait longer than anybody may."""
+        wait = held.rows * self._pace
+        bound = self.settings.queue_seconds
+        return wait + AHEAD * self._batch_seconds > call.deadline - call.arrived or (bound is not None and wait > bound)
 
     def waited_too_long(self, call: Call, now: float) -> Overloaded | None:
         """Why a call that waits is shed after all, or None."""

@@ -114,13 +114,14 @@ class Batcher:
         queue = self._queue
         if (self._refusal is not None or self._poison.until) and self._refused(call):
             return
-        if queue.rows and (overloaded := self._admission.refusal(queue, call)) is not None:
+        free = self._workers.free
+        if queue.rows and (overloaded := self._admission.refusal(queue, call, busy=not free)) is not None:
             self._ledger.fail(call, overloaded)
             return
         queue.append(call)
         if call.deadline < self._deadlines.next or self.settings.queue_seconds is not None:
             self._watch(call)
-        if not self._scheduled and self._workers.free:
+        if free and not self._scheduled:
             self._schedule()
 
     def cancel(self, call: Call) -> None:
