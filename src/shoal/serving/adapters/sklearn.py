@@ -15,10 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import joblib  # noqa: F401 - missing, the whole runtime is missing
 import numpy as np
 import sklearn
-import skops.io
 
 from shoal.core.errors import ConfigError, InvalidInput
 from shoal.core.formats import TRUST_HINT, locate
@@ -94,6 +92,16 @@ def _read(spec: ModelSpec) -> Any:
     file = locate(Path(spec.path), "sklearn")
     if file.suffix.lower() != ".skops":
         return load_pickle(spec, file)
+    return _read_skops(spec, file)
+
+
+def _read_skops(spec: ModelSpec, file: Path) -> Any:
+    try:
+        import skops.io  # takes as long as scikit-learn itself, and pickles do not need it
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{file.name} needs skops, which is not installed", hint="pip install 'shoal[sklearn]'"
+        ) from error
     try:
         unknown = skops.io.get_untrusted_types(file=file)
         if not unknown or spec.trust == "code":
