@@ -6,6 +6,9 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +94,40 @@ def test_under_kills_every_answer_is_the_oracles(tmp_path: Path) -> None:
             assert model.deaths().get("SIGKILL", 0) >= 2
 
     run(main())
+
+
+NODE = """
+import asyncio, sys
+from support.running import make_runner
+from shoal.serving.pool.process import COMMAND
+
+async def main():
+    fields = dict(runtime="python", trust="code", implementation="shoal.testing.faults:FaultModel", path=sys.argv[1])
+    async with make_runner(command=COMMAND, **fields) as model:
+        model.submit('{"inputs": ["hang"]}')
+        await asyncio.sleep(0.2)
+        print(model.pids[0], flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_killed_node_leaves_no_worker_behind_not_even_a_hung_one(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", NODE, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as node:
+        assert node.stdout is not None
+        worker = Path(f"/proc/{int(node.stdout.readline())}")
+        node.kill()
+    end = time.monotonic() + 5
+    while not _gone(worker):
+        assert time.monotonic() < end, "the worker is still there"
+        time.sleep(0.01)
+
+
+def _gone(process: Path) -> bool:
+    try:
+        return "Z" in (process / "stat").read_text().rpartition(")")[2]
+    except OSError:
+        return True
