@@ -40,6 +40,8 @@ class AppProcess:
 
     def __init__(self, spec: ModelSpec, socket_path: Path, clock: Clock = monotonic) -> None:
         self._spec = spec
+        path = Path(spec.path)
+        self._folder = path if path.is_dir() else path.parent
         self._socket = socket_path
         self._clock = clock
         self._tasks = Tasks()
@@ -76,14 +78,12 @@ class AppProcess:
             await asyncio.sleep(delay)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        folder = Path(self._spec.path)
-        folder = folder if folder.is_dir() else folder.parent
         command = [sys.executable, "-m", "shoal.serving.worker.app", "--socket", str(self._socket)]
         reader, writer = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, "--folder", str(folder), self._spec.app,
-                stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, cwd=folder, env=self._environment(),
+                *command, "--folder", str(self._folder), self._spec.app,
+                stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, cwd=self._folder, env=self._environment(),
             )  # fmt: skip
         finally:
             os.close(writer)

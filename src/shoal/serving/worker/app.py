@@ -25,7 +25,7 @@ def main() -> None:
         import uvicorn
     except ModuleNotFoundError:
         sys.exit("a full-custom app needs uvicorn: pip install 'shoal[app]'")
-    uvicorn.run(given.app, uds=given.socket, app_dir=given.folder, access_log=False, log_level="warning", lifespan="auto")
+    uvicorn.run(given.app, uds=given.socket, app_dir=given.folder, access_log=False, log_level="warning")
 
 
 if __name__ == "__main__":
