@@ -19,6 +19,7 @@ from shoal.core.wire.http2.faults import ConnectionFault
 from shoal.serving.gateway.exchange import HttpApp, RpcMethods, RpcStream, Streaming, WireLimits
 from shoal.serving.gateway.http2_exchange import Http2Exchange
 from shoal.serving.gateway.http2_rpc import Http2Rpc, Plan
+from shoal.serving.gateway.http2_times import Times
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Http2Connection(asyncio.Protocol):
         self._drain_at: float | None = None
         self._opened = 0
         now = clock()
-        self._times = _Times(now)
+        self._times = Times(now)
         transport.set_write_buffer_limits(high=limits.write_buffer_bytes // 4)
         self.wire = Connection(_wire_limits(limits), self._wake, accept=self._accept, now=now)
 
@@ -275,37 +276,6 @@ class Http2Connection(asyncio.Protocol):
             self._transport.write_eof()
         else:
             self._transport.close()
-
-
-class _Times:
-    """Since when nothing has moved, in monotonic seconds.
-
-    Attributes:
-        idle_since: when a stream was last seen open.
-        written: bytes given to the transport.
-    """
-
-    __slots__ = ("_cut_at", "_cut_id", "_flushed", "_flushed_at", "idle_since", "written")
-
-    def __init__(self, now: float) -> None:
-        self.idle_since = now
-        self.written = 0
-        self._flushed = -1
-        self._flushed_at = self._cut_at = now
-        self._cut_id = -1
-
-    def is_stuck(self, pending: int, now: float, patience: float) -> bool:
-        """Whether the client has read nothing of `pending` bytes for too long."""
-        flushed = self.written - pending if pending else -1
-        if flushed != self._flushed:
-            self._flushed, self._flushed_at = flushed, now
-        return pending > 0 and now - self._flushed_at > patience
-
-    def is_cut_off(self, partial_id: int, now: float, patience: float) -> bool:
-        """Whether the same frame (-1: none) has been incomplete for too long."""
-        if partial_id != self._cut_id or partial_id < 0:
-            self._cut_id, self._cut_at = partial_id, now
-        return now - self._cut_at > patience
 
 
 def _wire_limits(limits: WireLimits) -> Limits:

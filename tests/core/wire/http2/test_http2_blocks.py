@@ -19,7 +19,8 @@ def test_what_hpack_encodes_is_read(script: list[tuple[list[tuple[bytes, bytes, 
     encoder, ours = Encoder(), BlockDecoder(2**20)
     for step in script:
         if isinstance(step, int):
-            encoder.header_table_size = step
+            if step != encoder.header_table_size:  # setting it twice makes `hpack` forget to tell the first change
+                encoder.header_table_size = step
         else:
             block = bytes(encoder.encode(step[0], huffman=step[1]))
             assert ours.decode(block) == [(name, value) for name, value, _ in step[0]]

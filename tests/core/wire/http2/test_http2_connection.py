@@ -248,7 +248,7 @@ def exchange(one: Connection, other: Connection, cuts: list[int] | None = None) 
             return
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     bodies=st.lists(st.one_of(st.none(), st.integers(0, 150_000)), min_size=1, max_size=6),
     answers=st.lists(st.integers(0, 150_000), min_size=6, max_size=6),
@@ -278,7 +278,7 @@ def test_bodies_of_any_size_cross_both_ways(
         assert not connection.closed
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 300), max_size=300), st.integers(0, 2**32 - 1))
 def test_any_fragmentation_tells_the_same_story(cuts: list[int], seed: int) -> None:
     raw = RawClient()

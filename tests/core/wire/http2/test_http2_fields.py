@@ -47,7 +47,8 @@ def test_the_memo_says_what_plain_hpack_says(script: list[tuple[str, Any, bool]]
     blocks: list[bytes] = []
     for kind, what, indexed in script:
         if kind == "resize":
-            encoder.header_table_size = what
+            if what != encoder.header_table_size:  # setting it twice makes `hpack` forget to tell the first change
+                encoder.header_table_size = what
             continue
         if kind == "send":
             blocks.append(bytes(encoder.encode([(name, value, not indexed) for name, value in what])))

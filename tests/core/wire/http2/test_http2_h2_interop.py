@@ -69,7 +69,7 @@ def carry(ours: Connection, theirs: H2) -> None:
         ours.receive(back, 100.0)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 200_000), st.integers(0, 200_000), st.booleans()), min_size=1, max_size=5))
 def test_h2_as_client_gets_its_answers(calls: list[tuple[int, int, bool]]) -> None:
     server, client = Server(Limits(stream_window=70_000, connection_window=80_000)), H2(client=True)
@@ -93,7 +93,7 @@ def test_h2_as_client_gets_its_answers(calls: list[tuple[int, int, bool]]) -> No
     assert not server.connection.streams
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 200_000), st.integers(0, 200_000)), min_size=1, max_size=5))
 def test_h2_as_server_is_understood(calls: list[tuple[int, int]]) -> None:
     ours, server = Connection(Limits(stream_window=70_000, connection_window=80_000), lambda: None), H2(client=False)
