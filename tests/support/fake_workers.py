@@ -39,6 +39,7 @@ class FakeWorkers:
 
     def __init__(self, slots: int = 2) -> None:
         self.slots = slots
+        self.workers = 1
         self.jobs: list[Job] = []
         self.sent: list[list[int]] = []
         self.sizes: list[int] = []
@@ -47,6 +48,10 @@ class FakeWorkers:
     @property
     def free(self) -> int:
         return self.slots - len(self.jobs)
+
+    @property
+    def ahead(self) -> int:
+        return 0 if len(self.jobs) < self.workers else min(job.rows for job in self.jobs[: self.workers])
 
     def send(self, job: Job) -> None:
         assert self.free > 0
@@ -74,6 +79,7 @@ class TimedWorkers(FakeWorkers):
 
     def __init__(self, loop: VirtualLoop, cost: Callable[[int], float], *, workers: int = 1, depth: int = 2) -> None:
         super().__init__(workers * depth)
+        self.workers = workers
         self._loop = loop
         self._cost = cost
         self._idle = workers

@@ -96,6 +96,7 @@ def test_what_arrives_in_one_turn_leaves_together_and_what_comes_later_collects(
 
 def test_the_unit_is_rows() -> None:
     bench = Bench(Batching(max_size=32), slots=4)
+    bench.workers.workers = 4
     bench.submit(1, rows=30)
     bench.submit(1, rows=2)
     bench.submit(1, rows=1)

@@ -21,6 +21,11 @@ LONGEST_RETRY = 60.0
 """Seconds; the longest wait that is ever advised."""
 SHORTEST_RETRY = 0.1
 
+EASY_SECONDS = 0.01
+"""A queue that is gone after so long refuses nobody, whatever the deadlines: they are not looked at."""
+EASY_ROWS = 64
+EASY_BYTES = 1024 * 1024
+
 AHEAD = 3
 """Batches that a worker has yet to run when a call leaves the queue: two that were sent before, and its own."""
 
@@ -38,14 +43,31 @@ class Admission:
     Args:
         settings: whose bounds hold.
         parallel: workers that share the load.
+
+    Attributes:
+        easy_rows, easy_bytes: up to so much may wait without asking `refusal` for a small call.
     """
 
     def __init__(self, settings: Batching, parallel: int = 1) -> None:
-        self.settings = settings
         self._parallel = parallel
         self._pace = 0.0
         self._batch_seconds = 0.0
         self._samples = 0
+        self.configure(settings)
+
+    def configure(self, settings: Batching) -> None:
+        """Keep to these bounds from now on."""
+        self.settings = settings
+        self._ease()
+
+    def _ease(self) -> None:
+        """Work out how short a queue need not be looked at."""
+        rows = min(EASY_ROWS, self.settings.queue_rows - EASY_ROWS)
+        if self._samples >= PACE_SAMPLES:
+            left = EASY_SECONDS - AHEAD * self._batch_seconds
+            rows = min(rows, int(left / self._pace) if self._pace else rows)
+        self.easy_rows = rows
+        self.easy_bytes = min(EASY_BYTES, self.settings.queue_bytes - EASY_BYTES)
 
     @property
     def row_seconds(self) -> float:
@@ -60,6 +82,7 @@ class Admission:
         self._pace += PACE_WEIGHT * (min(pace, 2 * self._pace) - self._pace)
         self._batch_seconds += PACE_WEIGHT * (min(seconds, 2 * self._batch_seconds) - self._batch_seconds)
         self._samples += 1
+        self._ease()
 
     def refusal(self, held: Held, call: Call, *, busy: bool) -> Overloaded | None:
         """Why the call may not wait as well, or None. `busy`: no worker has room now."""

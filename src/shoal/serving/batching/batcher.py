@@ -32,7 +32,7 @@ from shoal.serving.batching.policy import seconds_to_close
 from shoal.serving.batching.quarantine import Quarantine
 from shoal.serving.batching.queue import CallQueue
 from shoal.serving.batching.sizing import AutoSize, FixedSize, Size
-from shoal.serving.batching.workers import Loop, Timer, Workers
+from shoal.serving.batching.workers import Loop, Taker, Timer, Workers
 from shoal.serving.pool.jobs import Job, Loss
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Batcher:
         settings: Batching,
         *,
         workers: Workers,
-        quarantine_worker: Workers,
+        quarantine_worker: Taker,
         ledger: Ledger,
         instruments: ModelInstruments,
         clock: Clock,
@@ -94,7 +94,8 @@ class Batcher:
 
     def configure(self, settings: Batching) -> None:
         """Collate like this from now on."""
-        self.settings = self._admission.settings = settings
+        self.settings = settings
+        self._admission.configure(settings)
         target = None if settings.latency_target_ms is None else settings.latency_target_ms / 1000
         self._size: Size = AutoSize(target) if settings.max_size is None else FixedSize(settings.max_size)
         self._instruments.batch_limit.value = self._size.rows
@@ -114,10 +115,12 @@ class Batcher:
         queue = self._queue
         if (self._refusal is not None or self._poison.until) and self._refused(call):
             return
-        free = self._workers.free
-        if queue.rows and (overloaded := self._admission.refusal(queue, call, busy=not free)) is not None:
-            self._ledger.fail(call, overloaded)
-            return
+        free, admission = self._workers.free, self._admission
+        if queue.rows > admission.easy_rows or queue.bytes > admission.easy_bytes or call.rows > 1:
+            overloaded = admission.refusal(queue, call, busy=not free)
+            if overloaded is not None:
+                self._ledger.fail(call, overloaded)
+                return
         queue.append(call)
         if call.deadline < self._deadlines.next or self.settings.queue_seconds is not None:
             self._watch(call)
@@ -138,7 +141,13 @@ class Batcher:
             now = self._clock()
             size = self._size.rows
             wait = seconds_to_close(
-                self.settings, queue, free=workers.free, size=size, expected=self._batch_seconds, now=now
+                self.settings,
+                queue,
+                free=workers.free,
+                ahead=workers.ahead,
+                size=1 if self._alone else size,
+                expected=self._batch_seconds,
+                now=now,
             )
             if wait > 0:
                 self._open_window(wait)

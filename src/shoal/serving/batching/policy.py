@@ -1,8 +1,10 @@
-"""When a batch is closed. Pure: a function of the settings, of what waits, of free workers, and of the time.
+"""When a batch is closed. Pure: a function of the settings, of what waits, of the workers, and of the time.
 
-``adaptive`` sends what is there as soon as a worker has room: nobody waits while a worker is idle, and batches grow
-by themselves while all are busy. ``fixed`` is the literal collator: a full batch leaves at once, and a part of one
-when its first request has waited `max_wait_ms`, or earlier if a deadline in it would be missed.
+``adaptive`` sends what is there as soon as a worker is idle: nobody waits while one is. Behind a batch that is still
+running it sends another one, so that the worker never waits for us, but only one that is worth it: a small batch sent
+early would have to wait for the worker all the same, and those who come meanwhile could not join it. ``fixed`` is the
+literal collator: a full batch leaves at once, and a part of one when its first request has waited `max_wait_ms`, or
+earlier if a deadline in it would be missed.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ MARGIN = 0.005
 """Seconds before a deadline at which a batch leaves at the latest, be it ever so fast."""
 
 
+WORTH_SENDING = 0.5
+"""How large a batch must be, measured by the one that runs in front of it, to be sent before that one is done."""
+
+
 class Waiting(Protocol):
     """What waits in the queue."""
 
@@ -28,7 +34,7 @@ class Waiting(Protocol):
 
 
 def seconds_to_close(
-    settings: Batching, waiting: Waiting, *, free: int, size: int, expected: float, now: float
+    settings: Batching, waiting: Waiting, *, free: int, ahead: int, size: int, expected: float, now: float
 ) -> float:
     """How long until the next batch is to be closed.
 
@@ -36,6 +42,7 @@ def seconds_to_close(
         settings: of the model version.
         waiting: what there is to send.
         free: batches that workers would take now.
+        ahead: rows that are running in front of the next batch; 0 if a worker is idle.
         size: rows that a batch may hold now.
         expected: seconds that a batch is likely to take.
         now: monotonic seconds.
@@ -45,8 +52,10 @@ def seconds_to_close(
     """
     if free <= 0 or waiting.rows <= 0:
         return inf
-    if settings.policy == "adaptive" or waiting.rows >= size:
+    if waiting.rows >= size:
         return 0.0
+    if settings.policy == "adaptive":
+        return 0.0 if waiting.rows >= ahead * WORTH_SENDING else inf
     calls = waiting.head(size)
     first = min(call.arrived for call in calls)
     tightest = min(call.deadline for call in calls)

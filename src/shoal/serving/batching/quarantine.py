@@ -20,7 +20,7 @@ from shoal.core.ipc.messages import Done
 from shoal.serving.batching.instruments import ModelInstruments
 from shoal.serving.batching.ledger import Ledger
 from shoal.serving.batching.poison import PoisonTable
-from shoal.serving.batching.workers import Workers
+from shoal.serving.batching.workers import Taker
 from shoal.serving.pool.jobs import Job, Loss
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Quarantine:
     """
 
     def __init__(
-        self, workers: Workers, ledger: Ledger, poison: PoisonTable, instruments: ModelInstruments, clock: Clock
+        self, workers: Taker, ledger: Ledger, poison: PoisonTable, instruments: ModelInstruments, clock: Clock
     ) -> None:
         self._workers = workers
         self._ledger = ledger

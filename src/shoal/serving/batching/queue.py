@@ -95,29 +95,32 @@ class CallQueue:
         """
         taken: list[Call] = []
         rows = 0
-        while (at := self._choose()) >= 0:
-            level = self._levels[at]
+        several = sum(map(bool, self._levels)) > 1  # else there is nothing to choose among, call by call
+        at = self._choose()
+        while at >= 0 and (level := self._levels[at]):
             call = level[0]
             weight = call.rows
             if call.state is _DONE:
                 level.popleft()
                 self._drop(call)
-                continue
-            if taken and (alone or rows + weight > limit):
+            elif taken and (alone or rows + weight > limit):
                 break
-            level.popleft()
-            self.rows -= weight
-            self.bytes -= len(call.body)
-            if call.deadline <= now:
-                expired(call)
-                continue
-            call.state = _DISPATCHED
-            taken.append(call)
-            rows += weight
-            self._virtual = self._served[at]
-            self._served[at] += weight / WEIGHTS[at]
-            if rows >= limit:
-                break
+            else:
+                level.popleft()
+                self.rows -= weight
+                self.bytes -= len(call.body)
+                if call.deadline <= now:
+                    expired(call)
+                else:
+                    call.state = _DISPATCHED
+                    taken.append(call)
+                    rows += weight
+                    self._virtual = self._served[at]
+                    self._served[at] += weight / WEIGHTS[at]
+                    if rows >= limit:
+                        break
+            if several:
+                at = self._choose()
         return taken
 
     def _drop(self, call: Call) -> None:

@@ -8,8 +8,8 @@ from typing import Protocol
 from shoal.serving.pool.jobs import Job
 
 
-class Workers(Protocol):
-    """Workers of one model version, or the quarantine worker."""
+class Taker(Protocol):
+    """Whoever runs jobs: the quarantine worker, for one."""
 
     @property
     def free(self) -> int:
@@ -18,6 +18,15 @@ class Workers(Protocol):
 
     def send(self, job: Job) -> None:
         """Run a job; only while `free` is not 0. Its owner is told of the end, never before this returns."""
+
+
+class Workers(Taker, Protocol):
+    """The workers of one model version."""
+
+    @property
+    def ahead(self) -> int:
+        """Rows that are running in front of the next job; 0 if a worker is idle."""
+        ...
 
 
 class Timer(Protocol):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from shoal.core.call import Call, Dispatch, Format
+from shoal.core.call import Call, Dispatch, Format, State
 from shoal.core.errors import InvalidInput, NotFound, ShoalError, Unsupported
 from shoal.core.ports import ModelHandle, Models
 from shoal.serving.gateway import lookup, peek, peek_proto, problems, request_ids
@@ -37,12 +37,23 @@ _ALIASES = {JSON, BINARY, b"application/x-www-form-urlencoded"}
 
 
 class HttpCall(Call):
-    """A REST request on its way."""
+    """A REST request on its way. All is set here, without `Call`'s own constructor: this runs once per request."""
 
     __slots__ = ("_dispatch", "_exchange")
 
-    def attach(self, exchange: Exchange, dispatch: Dispatch) -> None:
-        """Where the answer goes, and who must know if the client leaves."""
+    def __init__(
+        self, format: Format, exchange: Exchange, dispatch: Dispatch, seconds: float, json_length: int, seen: peek.Peek
+    ) -> None:
+        rows, priority, _ = seen
+        self.format = format
+        self.body = exchange.body
+        self.json_length = json_length
+        self.rows = rows
+        self.level = level_of(priority) if priority else 1
+        self.arrived = arrived = exchange.arrived
+        self.deadline = arrived + seconds
+        self.attempts = 0
+        self.state = State.QUEUED
         self._exchange = exchange
         self._dispatch = dispatch
         exchange.on_gone = self.gone
@@ -67,12 +78,21 @@ class HttpCall(Call):
 
 
 class RpcCall(Call):
-    """A gRPC request on its way."""
+    """A gRPC request on its way; made like `HttpCall`."""
 
     __slots__ = ("_dispatch", "_rpc")
 
-    def attach(self, rpc: Rpc, dispatch: Dispatch) -> None:
-        """Where the answer goes, and who must know if the client leaves."""
+    def __init__(self, rpc: Rpc, message: bytes, dispatch: Dispatch, deadline: float, seen: peek.Peek) -> None:
+        rows, priority, _ = seen
+        self.format = Format.V2_PROTO
+        self.body = message
+        self.json_length = -1
+        self.rows = rows
+        self.level = level_of(priority) if priority else 1
+        self.arrived = rpc.arrived
+        self.deadline = deadline
+        self.attempts = 0
+        self.state = State.QUEUED
         self._rpc = rpc
         self._dispatch = dispatch
         rpc.on_gone = self.gone
@@ -93,7 +113,7 @@ class RpcCall(Call):
 class HttpEndpoint:
     """What answers POSTs to one model's path in one format; asks for the handle anew with each request."""
 
-    __slots__ = ("_format", "_models", "_name", "_refusals", "_version")
+    __slots__ = ("_format", "_models", "_name", "_peek", "_refusals", "_version")
 
     def __init__(self, models: Models, refusals: Refusals, name: str, version: str, format: Format) -> None:
         self._models = models
@@ -101,6 +121,7 @@ class HttpEndpoint:
         self._name = name
         self._version = version
         self._format = format
+        self._peek = _PEEKS[format]
 
     def __call__(self, exchange: Exchange) -> None:
         """Submit the request, or refuse it."""
@@ -118,22 +139,12 @@ class HttpEndpoint:
         json_length = -1
         if LENGTH_HEADER in headers:
             json_length = _json_length(headers[LENGTH_HEADER], exchange.body, self._format)
-        rows, priority, timeout = _PEEKS[self._format](exchange.body, json_length)
+        seen = self._peek(exchange.body, json_length)
         seconds = handle.spec.limits.timeout_seconds
-        if timeout or TIMEOUT_HEADER in headers:
-            seconds = least_timeout(seconds, timeout, headers)
-        call = HttpCall(
-            self._format,
-            exchange.body,
-            arrived=exchange.arrived,
-            deadline=exchange.arrived + seconds,
-            json_length=json_length,
-            rows=rows,
-            level=level_of(priority) if priority else 1,
-        )
+        if seen.timeout or TIMEOUT_HEADER in headers:
+            seconds = least_timeout(seconds, seen.timeout, headers)
         dispatch = handle.dispatch
-        call.attach(exchange, dispatch)
-        dispatch.submit(call)
+        dispatch.submit(HttpCall(self._format, exchange, dispatch, seconds, json_length, seen))
 
 
 class RpcEndpoint:
@@ -165,22 +176,15 @@ class RpcEndpoint:
         return name, version, at
 
     def _submit(self, rpc: Rpc, message: bytes, at: int, handle: ModelHandle) -> None:
-        rows, priority, timeout = peek_proto.request(message, at)
+        seen = peek_proto.request(message, at)
         seconds = handle.spec.limits.timeout_seconds
-        if timeout or TIMEOUT_HEADER in rpc.metadata:
-            seconds = least_timeout(seconds, timeout, rpc.metadata)
+        if seen.timeout or TIMEOUT_HEADER in rpc.metadata:
+            seconds = least_timeout(seconds, seen.timeout, rpc.metadata)
         deadline = rpc.arrived + seconds
-        call = RpcCall(
-            Format.V2_PROTO,
-            message,
-            arrived=rpc.arrived,
-            deadline=deadline if rpc.deadline is None or rpc.deadline > deadline else rpc.deadline,
-            rows=rows,
-            level=level_of(priority) if priority else 1,
-        )
+        if rpc.deadline is not None and rpc.deadline < deadline:
+            deadline = rpc.deadline
         dispatch = handle.dispatch
-        call.attach(rpc, dispatch)
-        dispatch.submit(call)
+        dispatch.submit(RpcCall(rpc, message, dispatch, deadline, seen))
 
 
 def level_of(priority: int) -> int:

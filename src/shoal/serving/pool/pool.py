@@ -79,6 +79,12 @@ class Pool:
         """Workers that take jobs."""
         return sum(member.state is WorkerState.READY for member in self.members)
 
+    @property
+    def ahead(self) -> int:
+        """Rows that are running in front of the next job; 0 if a worker is idle."""
+        jobs = [each.jobs for each in self.members if each.state is WorkerState.READY and len(each.jobs) < DEPTH]
+        return min([waiting[0][1].rows if waiting else 0 for waiting in jobs], default=0)
+
     async def start(self) -> Loaded:
         """Start the first worker, and the others after it; return when the first is ready.
 
