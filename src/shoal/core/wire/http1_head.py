@@ -53,6 +53,7 @@ class Head(msgspec.Struct, frozen=True):
         old: HTTP/1.0, which must be told that its connection stays open.
         expects_continue: the client waits for ``100 Continue``.
         encoding: Content-Encoding, or b"".
+        plain: nothing about its answer is special: it has a body, and the connection goes on as usual.
     """
 
     method: bytes
@@ -65,6 +66,7 @@ class Head(msgspec.Struct, frozen=True):
     old: bool
     expects_continue: bool
     encoding: bytes
+    plain: bool = False
 
 
 def parse_head(raw: bytes) -> Head:
@@ -82,6 +84,7 @@ def parse_head(raw: bytes) -> Head:
     framing = _framing(lines.headers)
     _check_host(framing.get(b"host", []), required=not old)
     chunked = _chunked(framing, old)
+    keep_alive = _keep_alive(framing.get(b"connection", []), old)
     return Head(
         method=lines.method,
         target=_origin_form(lines.method, lines.target),
@@ -89,10 +92,11 @@ def parse_head(raw: bytes) -> Head:
         count=len(lines.headers),
         content_length=_content_length(framing.get(b"content-length", [])),
         chunked=chunked,
-        keep_alive=_keep_alive(framing.get(b"connection", []), old),
+        keep_alive=keep_alive,
         old=old,
         expects_continue=_expectation(framing.get(b"expect", []), old),
         encoding=b",".join(framing.get(b"content-encoding", [])),
+        plain=keep_alive and not old and lines.method != b"HEAD",
     )
 
 

@@ -50,6 +50,12 @@ def response_head(
     return b"%b%b%bcontent-length: %d\r\n\r\n" % (_prefix(status, content_type), date_line(second), more, length)
 
 
+@lru_cache(maxsize=64)
+def plain_start(content_type: bytes, second: int) -> bytes:
+    """The head of a plain answer with status 200, up to the length: what `response_head` makes for most requests."""
+    return b"%b%bcontent-length: " % (_prefix(200, content_type), date_line(second))
+
+
 def has_body(status: int, method: bytes) -> bool:
     """Whether the answer to this method carries a body."""
     return method != b"HEAD" and status not in _BODILESS

@@ -47,7 +47,10 @@ class Ledger:
             if call.state is _DONE:
                 continue
             if status == OK:
-                self._answer(call, bytes(payload[start:at]), json_length)
+                try:
+                    call.answer(bytes(payload[start:at]), json_length)
+                except Exception:
+                    logger.exception("an answer could not be delivered", extra={"model": self.model})
                 answered += 1
             else:
                 self.fail(call, _error_of(payload[start:at]))
@@ -58,12 +61,6 @@ class Ledger:
         self._ok.value += answered
         self.statistics.success.add(answered, total)
         self._observe(job, done)
-
-    def _answer(self, call: Call, body: bytes, json_length: int) -> None:
-        try:
-            call.answer(body, json_length)
-        except Exception:
-            logger.exception("an answer could not be delivered", extra={"model": self.model})
 
     def _observe(self, job: Job, done: Done) -> None:
         instruments = self._instruments

@@ -23,10 +23,10 @@ import msgspec
 from shoal.core.clock import Clock
 from shoal.core.wire.http1 import Body, RequestParser
 from shoal.core.wire.http1_head import Head, Refusal
-from shoal.core.wire.http1_response import CONTINUE
+from shoal.core.wire.http1_response import CONTINUE, plain_start
 from shoal.serving.gateway.compression import MIN_COMPRESS_BYTES
 from shoal.serving.gateway.exchange import JSON, Headers, HttpApp, WireLimits
-from shoal.serving.gateway.http1_exchange import GZIPPED, Buffer, Http1Exchange, gzip, inflate
+from shoal.serving.gateway.http1_exchange import GZIPPED, JOIN_BYTES, Buffer, Http1Exchange, gzip, inflate
 from shoal.serving.gateway.problems import NOSNIFF, answer_error, unexpected
 
 logger = logging.getLogger(__name__)
@@ -166,15 +166,19 @@ class Http1Connection(asyncio.Protocol):
             self._last = True
         if head.encoding and body:
             inflate(exchange, self._limits.body_bytes, self._call)
-        else:
-            self._call(exchange)
-
-    def _call(self, exchange: Http1Exchange) -> None:
-        if self._lost:
-            return  # while its body was inflated
+            return
         try:
             self._http(exchange)
         except Exception as error:  # noqa: BLE001 - the border: a bug costs one answer, and is logged with it
+            answer_error(exchange, unexpected(error))
+
+    def _call(self, exchange: Http1Exchange) -> None:
+        """The body has been inflated."""
+        if self._lost:
+            return
+        try:
+            self._http(exchange)
+        except Exception as error:  # noqa: BLE001 - see `_accept`
             answer_error(exchange, unexpected(error))
 
     def _is_full(self) -> bool:
@@ -211,10 +215,20 @@ class Http1Connection(asyncio.Protocol):
     def _send(self, exchange: Http1Exchange, status: int, body: Buffer, content_type: bytes, headers: Headers) -> None:
         if self._lost:
             return  # while the answer was compressed
-        close = not exchange.head.keep_alive or (self._draining and self._ends_with(exchange))
+        head, waiting = exchange.head, self._waiting
+        plain = status == 200 and head.plain and not headers and len(body) <= JOIN_BYTES
+        if plain and len(waiting) == 1 and self._is_calm():
+            waiting.clear()
+            self._write(plain_start(content_type, int(time.time())) + b"%d\r\n\r\n" % len(body) + body)
+            return
+        close = not head.keep_alive or (self._draining and self._ends_with(exchange))
         exchange.encode(status, body, content_type, headers, close=close, second=int(time.time()))
-        if self._waiting[0] is exchange:
+        if waiting[0] is exchange:
             self._flush()
+
+    def _is_calm(self) -> bool:
+        """Nothing was put off until the answers are out."""
+        return not (self._last or self._draining or self._paused or self._parser.expects_continue)
 
     def _ends_with(self, exchange: Http1Exchange) -> bool:
         if self._waiting[-1] is not exchange or self._parser.partial:
@@ -233,7 +247,7 @@ class Http1Connection(asyncio.Protocol):
             if self._paused:
                 self._resume_if_possible()
             return
-        if self._last or self._draining or self._paused or self._parser.expects_continue:
+        if not self._is_calm():
             self._drained()
 
     def _drained(self) -> None:

@@ -29,7 +29,7 @@ Buffer = bytes | bytearray | memoryview
 
 GZIPPED: Headers = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
 
-_JOIN_BYTES = 64 * 1024  # up to here copying a body behind its head is cheaper than a second buffer
+JOIN_BYTES = 64 * 1024  # up to here copying a body behind its head is cheaper than a second buffer
 
 
 class Answering(Protocol):
@@ -83,7 +83,7 @@ class Http1Exchange(Exchange):
         )
         if not has_body(status, head.method):
             body = b""
-        if len(body) <= _JOIN_BYTES:
+        if len(body) <= JOIN_BYTES:
             ready += body
         else:
             self.rest = body
