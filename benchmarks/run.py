@@ -57,6 +57,7 @@ def lab_for(options: argparse.Namespace) -> Lab:
         repeats=options.repeats or (2 if options.quick else 3),
         seconds=options.seconds or (1 if options.quick else 2),
         chosen=names,
+        thorough=not options.quick,
         subject=OURS if options.subject == "shoal" else REFERENCE,
     )
 

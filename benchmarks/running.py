@@ -18,7 +18,7 @@ from benchmarks.peers import Launch, Peer, Setup, Site, Wire
 from benchmarks.summary import Sample
 
 START_LIMIT = 120.0
-STOP_LIMIT = 8.0
+STOP_LIMIT = 4.0
 MODEL_LIMIT = 10.0
 POLL = 0.02
 

@@ -47,8 +47,11 @@ def delays(lab: Lab) -> Iterator[Row]:
         for wire in (Wire.BINARY, Wire.GRPC_RAW, Wire.JSON):
             what = f"delay of a small request at P99 while 4 connections send 602 KB tensors, {wire}"
             big = shoal.request(wire)
-            yield delay(lab, shoal, small, big, f"{what}, {4 * PACE} a second", None, PACE)
             yield delay(lab, shoal, small, big, what, DELAY)
+            if lab.thorough:
+                yield delay(lab, shoal, small, big, f"{what}, {4 * PACE} a second", None, PACE)
+        if not lab.thorough:
+            return
         try:
             with running(PEERS["fastapi"], BIG, core=None) as other:
                 what = "the same while the load goes to FastAPI instead (the machine's own share)"

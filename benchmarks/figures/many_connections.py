@@ -21,7 +21,7 @@ def measure(lab: Lab) -> Iterator[Row]:
         ours = times(lab, shoal)
     own = Side(shoal.peer.name, Spread.of(ours))
     yield Row(7, WHAT, "s", own, target=Target(1.0, at_least=False))
-    for peer in lab.peers("fastapi", "mlserver"):
+    for peer in lab.peers("fastapi", "mlserver") if lab.thorough else ():
         try:
             with running(peer, Setup("iris")) as other:
                 theirs = Spread.of(times(lab, other))
