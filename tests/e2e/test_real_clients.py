@@ -19,6 +19,7 @@ from sklearn import datasets
 from shoal.core._generated import shoal_inference_pb2 as pb
 from shoal.testing.node import RunningNode
 from support.tools import needs
+from support.triton import GrpcClient, HttpClient
 
 pytestmark = [pytest.mark.process, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -57,7 +58,7 @@ def test_curl_gets_the_same_over_both_http_versions(node: RunningNode, expected:
 
 
 def test_triton_http_client(node: RunningNode, expected: list[int]) -> None:
-    client = triton_http.InferenceServerClient(node.url.removeprefix("http://"))
+    client = HttpClient(node.url.removeprefix("http://"))
     try:
         assert client.is_server_live()
         assert client.is_server_ready()
@@ -77,7 +78,7 @@ def test_triton_http_client(node: RunningNode, expected: list[int]) -> None:
 
 
 def test_triton_grpc_client(node: RunningNode, expected: list[int]) -> None:
-    client = triton_grpc.InferenceServerClient(node.url.removeprefix("http://"))
+    client = GrpcClient(node.url.removeprefix("http://"))
     try:
         assert client.is_server_live()
         assert client.is_server_ready()
@@ -115,7 +116,7 @@ def test_text_reaches_the_model_byte_for_byte_both_ways(node: RunningNode) -> No
     wanted = [text.upper() + "!" for text in texts]
     rest = requests.post(f"{node.url}/v2/models/shout/predict_all", json={"inputs": texts}, timeout=10)
     assert rest.json() == {"outputs": wanted}
-    client = triton_grpc.InferenceServerClient(node.url.removeprefix("http://"))
+    client = GrpcClient(node.url.removeprefix("http://"))
     try:
         tensor = triton_grpc.InferInput("text", [len(texts)], "BYTES")
         tensor.set_data_from_numpy(np.array([text.encode() for text in texts], dtype=np.object_))

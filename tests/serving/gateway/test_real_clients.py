@@ -19,6 +19,7 @@ from shoal.core.model import ModelState
 from shoal.serving.gateway.exchange import WireLimits
 from shoal.serving.gateway.listener import Listener
 from support.gateway_fakes import Gateway, default_handles, handle
+from support.triton import GrpcClient, HttpClient
 
 
 class Running:
@@ -58,9 +59,9 @@ def running() -> Iterator[Running]:
     server.stop()
 
 
-@pytest.mark.parametrize("kind", [tritonclient.http, tritonclient.grpc])
-def test_triton_clients_find_all_they_ask_for(kind: object, running: Running) -> None:
-    client = kind.InferenceServerClient(running.address)  # type: ignore[attr-defined]
+@pytest.mark.parametrize(("make", "kind"), [(HttpClient, tritonclient.http), (GrpcClient, tritonclient.grpc)])
+def test_triton_clients_find_all_they_ask_for(make: type, kind: object, running: Running) -> None:
+    client = make(running.address)
     as_json = {} if kind is tritonclient.http else {"as_json": True}
     try:
         assert client.is_server_live()
