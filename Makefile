@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 HEAVY := .venv-heavy
 PORT ?= 8080
 
-.PHONY: help install check lint types layers test test-long test-heavy test-python bench fuzz demo proto lock clean
+.PHONY: help install check lint types layers test test-long test-heavy test-python bench fuzz demo proto reference lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ fuzz: $(STAMP) ## coverage-guided fuzzing of the parsers (SECONDS=60 per target)
 
 proto: $(STAMP) ## make the protobuf messages again
 	$(BIN)/python tools/make_proto.py
+
+reference: $(STAMP) ## write docs/reference again from the code
+	$(BIN)/python tools/make_reference.py
 
 lock: $(STAMP) ## write requirements.lock from what is installed
 	$(BIN)/python -m pip freeze --exclude-editable --exclude shoal > requirements.lock

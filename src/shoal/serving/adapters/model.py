@@ -10,7 +10,7 @@ A class overrides exactly one of three methods, and needs nothing else:
         Arrays of shape ``(rows, ...)``, the rows of a whole batch stacked.
 
 `load()` may be there, as a coroutine or not; when it returns False or raises, the model does not become ready.
-A plain class with nothing but `predict_all` works just as well. Which of the three a class is, is decided here.
+A plain class with nothing but `predict_all` works just as well.
 """
 
 from __future__ import annotations
