@@ -8,6 +8,7 @@ SETTINGS = """\
 runtime: python
 implementation: model:{kind}
 trust: code
+parameters: {{load: "{load}"}}
 batching: {{policy: {policy}, max_size: {size}, max_wait_ms: {wait}}}
 limits: {{workers: {workers}, timeout_seconds: {timeout}, execution_seconds: {execution}{more}}}
 """
@@ -25,6 +26,7 @@ def faulty_model(
     timeout: float = 20.0,
     execution: float = 10.0,
     more: str = "",
+    load: str = "",
 ) -> None:
     """Write a model of `shoal.testing.faults` (`FaultModel` or `OracleModel`) into a folder of models."""
     home = folder / name
@@ -40,5 +42,6 @@ def faulty_model(
             timeout=timeout,
             execution=execution,
             more=more,
+            load=load,
         )
     )
