@@ -52,9 +52,11 @@ test-heavy: $(HEAVY)/.installed ## the tests that need PyTorch, TensorFlow, Tran
 	$(HEAVY)/bin/pytest -m heavy tests/heavy
 
 test-python: ## a short form of the tests on another Python: make test-python PYTHON=python3.13
-	$(PYTHON) -m venv .venv-$(PYTHON)
-	.venv-$(PYTHON)/bin/python -m pip install --quiet --disable-pip-version-check -e . pytest pytest-timeout hypothesis
-	.venv-$(PYTHON)/bin/pytest -p no:randomly -m "not slow and not heavy and not process" tests/core
+	$(PYTHON) -m venv .venv-$(notdir $(PYTHON))
+	.venv-$(notdir $(PYTHON))/bin/python -m pip install --quiet --disable-pip-version-check -e '.[sklearn,onnx,data,image]' \
+		pytest pytest-timeout hypothesis h2 trustme
+	.venv-$(notdir $(PYTHON))/bin/pytest -m "not slow and not heavy and not process" \
+		tests/core tests/serving/batching tests/serving/worker tests/control tests/property
 
 bench: $(STAMP) ## compare with other servers in one run; writes benchmarks/README.md
 	$(BIN)/python -m benchmarks.run
