@@ -85,13 +85,24 @@ def read(
     if datatype == "FP16":
         raise InvalidInput("FP16 has no JSON form", hint="send it as binary data, or as FP32", field=at)
     values: Any = None
-    if len(text) > SMALL and datatype not in ("BYTES", "BOOL"):
-        values = _read_large(text, datatype, shape)
+    if len(text) > SMALL:
+        if datatype not in ("BYTES", "BOOL"):
+            values = _read_large(text, datatype, shape)
+    elif datatype in ("FP32", "FP64") and isinstance(text, bytes) and text.find(b"[", 1) < 0:
+        values = _read_floats(text)
     if values is None:
         values = _read_list(text, datatype, shape, at, special)
     if len(values) != count:
         raise shapes.mismatch(len(values), shape, at)
     return values
+
+
+def _read_floats(text: bytes) -> list[float] | None:
+    """A small flat list, or None if anything is unusual: then `_read_list` says what."""
+    try:
+        return FLOATS(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _read_list(text: bytes | memoryview, datatype: str, shape: Sequence[int], at: str, special: bool) -> list[Any]:

@@ -40,6 +40,20 @@ def split(body: bytes) -> tuple[bytes, list[bytes | memoryview]]:
     return b"".join(pieces), spans
 
 
+def around(template: bytes) -> tuple[bytes, bytes]:
+    """What stands before and behind the only array of a template."""
+    start, _, end = template.partition(b"%d" % PLACE)
+    return start, end
+
+
+def between(body: bytes, start: bytes, end: bytes) -> bytes | memoryview:
+    """What a body has between its `start` and its `end`."""
+    stop = len(body) - len(end)
+    if stop - len(start) <= SMALL:
+        return body[len(start) : stop]
+    return memoryview(body)[len(start) : stop]
+
+
 def _end_of_array(body: bytes, opening: int) -> int:
     """Where an array of numbers ends: at its last bracket before the next key or the object's end; 0: it has text."""
     brace = body.find(b"}", opening)

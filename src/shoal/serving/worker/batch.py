@@ -29,25 +29,45 @@ MAX_PAYLOAD = 1 << 31
 encode_error = msgspec.msgpack.Encoder().encode
 
 
-class Outcome:
-    """The outcome of one item on its way into `Done`."""
+class Answers:
+    """The outcomes of a batch, in its order, as they go into `Done` and its payload."""
 
-    __slots__ = ("body", "json_length", "status")
+    __slots__ = ("json_lengths", "lengths", "parts", "statuses", "total")
 
-    def __init__(self, status: int, body: Body, json_length: int = -1) -> None:
-        self.status = status
-        self.body = body
-        self.json_length = json_length
+    def __init__(self) -> None:
+        self.statuses = bytearray()
+        self.lengths: list[int] = []
+        self.json_lengths: list[int] = []
+        self.parts: list[Buffer] = []
+        self.total = 0
 
-    @property
-    def length(self) -> int:
-        """Bytes of the body."""
-        return sum(map(len, self.body)) if isinstance(self.body, list) else len(self.body)
+    def add(self, body: Body, json_length: int) -> None:
+        """Put in the body of the next item, or an error if it does not fit any more."""
+        length = len(body) if isinstance(body, bytes) else sum(map(len, body))
+        if self.total + length > MAX_PAYLOAD:
+            self.fail(ModelError("the answers of the batch are too large together", hint="send fewer rows"))
+            return
+        if isinstance(body, bytes):
+            self.parts.append(body)
+        else:
+            self.parts += body
+        self._close(OK, length, json_length)
 
+    def fail(self, error: ShoalError) -> None:
+        """The next item gets this error."""
+        body = encode_error(error.to_record())
+        self.parts.append(body)
+        self._close(FAILED, len(body), -1)
 
-def failed(error: ShoalError) -> Outcome:
-    """The outcome of an item that gets this error."""
-    return Outcome(FAILED, encode_error(error.to_record()))
+    def _close(self, status: int, length: int, json_length: int) -> None:
+        self.total += length
+        self.statuses.append(status)
+        self.lengths.append(length)
+        self.json_lengths.append(json_length)
+
+    def done(self, id: int, rows: int, calls: int, times: tuple[float, float, float]) -> Done:
+        """The header of the answer."""
+        return Done(id, bytes(self.statuses), self.lengths, self.json_lengths, rows, calls, *times)
 
 
 def run_batch(served: Served, batch: Batch, payload: Buffer, clock: Clock) -> tuple[Done, list[Buffer]]:
@@ -63,53 +83,54 @@ def run_batch(served: Served, batch: Batch, payload: Buffer, clock: Clock) -> tu
         The header of the answer (`memory_bytes` not set), and the parts of its payload.
     """
     started = clock()
-    outcomes: list[Outcome | None] = [None] * len(batch.lengths)
-    items = decode_items(served, batch, payload, outcomes, started)
+    outcomes = decode_items(served, batch, payload, started)
+    items = [each for each in outcomes if isinstance(each, Item)]
     decoded = clock()
-    calls = 0
-    if items:
-        calls = served.style.run(list(items.values()), batch.max_size, served.seconds_for_culprits)
+    calls = served.style.run(items, batch.max_size, served.seconds_for_culprits) if items else 0
     computed = clock()
-    for at, item in items.items():
-        outcomes[at] = encode_item(served, item)
-    rows = sum(item.rows for item in items.values())
+    answers = encode_items(served, outcomes)
+    rows = sum([item.rows for item in items])
     times = (decoded - started, computed - decoded, clock() - computed)
-    return collect(batch.id, [each for each in outcomes if each is not None], rows, calls, times)
+    return answers.done(batch.id, rows, calls, times), answers.parts
 
 
-def decode_items(
-    served: Served, batch: Batch, payload: Buffer, outcomes: list[Outcome | None], now: float
-) -> dict[int, Item]:
-    """The items that can be run, by their place; the others get their outcome."""
-    items: dict[int, Item] = {}
+def decode_items(served: Served, batch: Batch, payload: Buffer, now: float) -> list[Item | ShoalError]:
+    """In the order of the batch: the items that can be run, and the errors of the others."""
+    outcomes: list[Item | ShoalError] = []
     decode, admit = served.decoders.decode, served.style.admit
     position = 0
-    for at, (form, length, json_length, deadline) in enumerate(
-        zip(batch.formats, batch.lengths, batch.json_lengths, batch.deadlines, strict=True)
+    for form, length, json_length, deadline in zip(
+        batch.formats, batch.lengths, batch.json_lengths, batch.deadlines, strict=True
     ):
-        body = payload[position : position + length]
-        position += length
+        start, position = position, position + length
         try:
             if deadline <= now:
                 raise expired()
-            item = Item(form, decode(form, body, json_length), deadline)
+            item = Item(form, decode(form, payload[start:position], json_length), deadline)
             admit(item)
-            items[at] = item
+            outcomes.append(item)
         except ShoalError as error:
-            outcomes[at] = failed(error)
+            outcomes.append(error)
         except Exception as error:  # noqa: BLE001 - one item's bug must not cost the others their answers
-            outcomes[at] = failed(_bug("decode", error))
-    return items
+            outcomes.append(_bug("decode", error))
+    return outcomes
 
 
-def encode_item(served: Served, item: Item) -> Outcome:
-    """The outcome of an item that has been run."""
-    try:
-        return Outcome(OK, *served.encoder.encode(item))
-    except ShoalError as error:
-        return failed(error)
-    except Exception as error:  # noqa: BLE001 - see above
-        return failed(_bug("encode", error))
+def encode_items(served: Served, outcomes: Sequence[Item | ShoalError]) -> Answers:
+    """The answers of a batch that has been run."""
+    answers = Answers()
+    add, encode = answers.add, served.encoder.encode
+    for outcome in outcomes:
+        if not isinstance(outcome, Item):
+            answers.fail(outcome)
+            continue
+        try:
+            add(*encode(outcome))
+        except ShoalError as error:
+            answers.fail(error)
+        except Exception as error:  # noqa: BLE001 - see above
+            answers.fail(_bug("encode", error))
+    return answers
 
 
 def _bug(stage: str, error: Exception) -> InternalError:
@@ -117,31 +138,9 @@ def _bug(stage: str, error: Exception) -> InternalError:
     return InternalError(f"a bug of the server: {stage} raised {type(error).__name__}")
 
 
-def collect(
-    id: int, outcomes: Sequence[Outcome], rows: int, calls: int, times: tuple[float, float, float]
-) -> tuple[Done, list[Buffer]]:
-    """Put outcomes together to the answer of a batch."""
-    parts: list[Buffer] = []
-    lengths: list[int] = []
-    fitting: list[Outcome] = []
-    total = 0
-    for outcome in outcomes:
-        length = outcome.length
-        if total + length > MAX_PAYLOAD and outcome.status == OK:
-            outcome = failed(ModelError("the answers of the batch are too large together", hint="send fewer rows"))
-            length = outcome.length
-        total += length
-        lengths.append(length)
-        fitting.append(outcome)
-        if isinstance(outcome.body, list):
-            parts += outcome.body
-        else:
-            parts.append(outcome.body)
-    statuses = bytes([each.status for each in fitting])
-    json_lengths = [each.json_length for each in fitting]
-    return Done(id, statuses, lengths, json_lengths, rows, calls, *times), parts
-
-
 def fail_batch(batch: Batch, error: ShoalError) -> tuple[Done, list[Buffer]]:
     """The answer of a batch of which every item gets the same error."""
-    return collect(batch.id, [failed(error)] * len(batch.lengths), 0, 0, (0.0, 0.0, 0.0))
+    answers = Answers()
+    for _ in batch.lengths:
+        answers.fail(error)
+    return answers.done(batch.id, 0, 0, (0.0, 0.0, 0.0)), answers.parts

@@ -49,11 +49,13 @@ class Plan:
         group: requests of the same number may be stacked.
         rows: rows of the request.
         inputs: the model's inputs.
+        checked: values of some input must be looked at.
     """
 
     group: int
     rows: int
     inputs: tuple[BoundInput, ...]
+    checked: bool = False
 
 
 class Binder:
@@ -93,7 +95,7 @@ class Binder:
         group = self._groups.get(key)
         if group is None:
             group = self._groups.put(key, next(self._numbers))
-        return Plan(group, rows, inputs)
+        return Plan(group, rows, inputs, any(each.checked for each in inputs))
 
     def _check_outputs(self, head: RequestHead) -> None:
         for at, each in enumerate(head.outputs or ()):

@@ -11,9 +11,13 @@ import numpy.typing as npt
 from shoal.core.errors import InvalidInput, ModelContract, ShoalError
 from shoal.core.tensors import DTYPES, bytes_array, datatype_of
 from shoal.core.types import ItemError, Signature, TensorSpec
+from shoal.core.wire.json_data import write as write_json
 from shoal.core.wire.raw_data import write
 
 Array = npt.NDArray[Any]
+
+NARROW = 16
+"""Numbers of a row up to which those of all rows are written to JSON at once, and then cut."""
 
 
 class Column:
@@ -24,7 +28,7 @@ class Column:
         array: shape ``(rows, ...)``; objects are `bytes`.
     """
 
-    __slots__ = ("_finite", "_flat", "_raw", "array", "datatype", "name", "width")
+    __slots__ = ("_finite", "_flat", "_raw", "_texts", "array", "datatype", "name", "width")
 
     def __init__(self, name: str, datatype: str, array: Array, flat: list[Any] | None = None) -> None:
         self.name = name
@@ -33,6 +37,7 @@ class Column:
         self.width = array.size // len(array) if len(array) else 0
         self._flat = flat
         self._raw: memoryview | None = None
+        self._texts: list[bytes] | None = None
         self._finite: bool | None = None
 
     def values(self, start: int, stop: int) -> list[Any]:
@@ -41,6 +46,15 @@ class Column:
         if flat is None:
             flat = self._flat = self.array.reshape(-1).tolist()
         return flat[start * self.width : stop * self.width]
+
+    def json(self, start: int, stop: int) -> bytes:
+        """Some rows as a flat JSON array; for bools and finite numbers only."""
+        if self.width > NARROW:
+            return write_json(self.values(start, stop))
+        texts = self._texts
+        if texts is None:  # no number has a comma of its own
+            texts = self._texts = write_json(self.values(0, len(self.array)))[1:-1].split(b",")
+        return b"[%b]" % b",".join(texts[start * self.width : stop * self.width])
 
     def raw(self, start: int, stop: int) -> memoryview:
         """The bytes of some rows; for numbers and bools only."""
@@ -51,9 +65,10 @@ class Column:
 
     def is_finite(self, start: int, stop: int) -> bool:
         """Whether no number of these rows is NaN or an infinity."""
-        if self._finite is None:
-            self._finite = self.array.dtype.kind != "f" or bool(np.isfinite(self.array).all())
-        return self._finite or bool(np.isfinite(self.array[start:stop]).all())
+        finite = self._finite
+        if finite is None:
+            finite = self._finite = self.array.dtype.kind != "f" or bool(np.isfinite(self.array).all())
+        return finite or bool(np.isfinite(self.array[start:stop]).all())
 
 
 class Columns(tuple[Column, ...]):

@@ -16,12 +16,14 @@ from shoal.core.call import Format
 from shoal.core.errors import InvalidInput, ModelContract, ShoalError
 from shoal.core.types import InferenceResponse, Tensor
 from shoal.core.wire import json_data, predict_all, protobuf, raw_data, v1_json, v2_binary, v2_json, v2_proto
-from shoal.core.wire.heads import RequestHead
+from shoal.core.wire.heads import Memo, RequestHead
 from shoal.core.wire.raw_data import Buffer
 from shoal.serving.worker.columns import Answer, Column, Columns
 from shoal.serving.worker.items import Item, Result
 
 Body = bytes | list[Buffer]
+
+_JOIN_BELOW = 64 * 1024
 
 
 class Encoder:
@@ -38,6 +40,7 @@ class Encoder:
         self._special = special
         start = json_data.encode({"model_name": name, **({"model_version": version} if version else {})})
         self._start = start[:-1] + b","
+        self._heads: Memo[Any, bytes] = Memo()
 
     def encode(self, item: Item) -> tuple[Body, int]:
         """The body of an item's answer and its bytes of JSON if it is followed by binary tensors (else -1).
@@ -64,24 +67,23 @@ class Encoder:
         columns = answer.columns if head.outputs is None else _chosen(answer, head)
         start, stop = answer.start, answer.stop
         id = b"" if head.id is None else b'"id":' + json_data.encode(head.id) + b","
-        tensors = [self._json_tensor(answer, each, start, stop) for each in columns]
-        return b"".join((self._start, id, b'"outputs":[', b",".join(tensors), b"]}"))
-
-    def _json_tensor(self, answer: Answer, column: Column, start: int, stop: int) -> bytes:
-        key = (column.name, stop - start)
-        prefix = answer.columns.heads.get(key)
-        if prefix is None:
-            prefix = answer.columns.heads[key] = _json_prefix(column, stop - start)
-        return b"".join((prefix, self._json_values(column, start, stop), b"}"))
+        parts = [self._start, id, b'"outputs":[']
+        for column in columns:
+            key = (column.name, stop - start)
+            prefix = answer.columns.heads.get(key)
+            if prefix is None:
+                prefix = answer.columns.heads[key] = _json_prefix(column, stop - start)
+            parts += (prefix, self._json_values(column, start, stop), b"},")
+        parts[-1] = b"}]}" if columns else b"]}"
+        return b"".join(parts)
 
     def _json_values(self, column: Column, start: int, stop: int) -> bytes:
-        values = column.values(start, stop)
         if column.datatype == "BYTES":
-            values = _readable(column.name, values)
-        elif not column.is_finite(start, stop):
-            self._check_finite(column)
-            return json_data.write_special(values)
-        return json_data.write(values)
+            return json_data.write(_readable(column.name, column.values(start, stop)))
+        if column.is_finite(start, stop):
+            return column.json(start, stop)
+        self._check_finite(column)
+        return json_data.write_special(column.values(start, stop))
 
     def _check_finite(self, column: Column) -> None:
         if not self._special:
@@ -91,25 +93,29 @@ class Encoder:
     def _raw_proto(self, head: RequestHead, answer: Answer) -> Body:
         columns = answer.columns if head.outputs is None else _chosen(answer, head)
         start, stop = answer.start, answer.stop
-        key = (*(each.name for each in columns), stop - start)
+        key = (None if head.outputs is None else tuple(each.name for each in columns), stop - start)
         meta = answer.columns.heads.get(key)
         if meta is None:
             meta = answer.columns.heads[key] = self._proto_head(columns, stop - start)
-        id = b"" if head.id is None else v2_proto.id_record(head.id)
         raws: list[Buffer] = []
         for each in columns:
             if not each.is_finite(start, stop):
                 self._check_finite(each)
             raws.append(_raw(each, start, stop))
-        body = [meta, id, *protobuf.raw_records(raws, v2_proto.RAW_OUTPUT_TAG)]
-        return b"".join(body) if sum(map(len, raws)) < 65536 else body
+        records = protobuf.raw_records(raws, v2_proto.RAW_OUTPUT_TAG)
+        body = (meta, *records) if head.id is None else (meta, v2_proto.id_record(head.id), *records)
+        return b"".join(body) if sum(map(len, raws)) < _JOIN_BELOW else list(body)
 
     def _proto_head(self, columns: Sequence[Column], rows: int) -> bytes:
+        key = (rows, *((each.name, each.datatype, each.array.shape[1:]) for each in columns))
+        known = self._heads.get(key)
+        if known is not None:
+            return known
         message = pb.ModelInferResponse(model_name=self._name, model_version=self._version or "")
         for each in columns:
             message.outputs.add(name=each.name, datatype=each.datatype, shape=(rows, *each.array.shape[1:]))
         encoded: bytes = message.SerializeToString()
-        return encoded
+        return self._heads.put(key, encoded)
 
     def _texts(self, answer: Answer) -> bytes:
         errors = answer.errors or {}
@@ -177,7 +183,9 @@ class Encoder:
 
 
 def _wants_binary(head: RequestHead) -> bool:
-    return head.binary or any(each.parameters and each.parameters.get("binary_data") for each in head.outputs or ())
+    if head.outputs is None:
+        return head.binary
+    return head.binary or any(each.parameters and each.parameters.get("binary_data") for each in head.outputs)
 
 
 def _chosen(answer: Answer, head: RequestHead) -> list[Column]:
@@ -206,7 +214,7 @@ def _first_error(answer: Answer) -> ShoalError:
 
 
 def _json_prefix(column: Column, rows: int) -> bytes:
-    datatype = "FP32" if column.datatype == "FP16" else column.datatype
+    datatype = "FP32" if column.datatype == "FP16" else column.datatype  # FP16 has no JSON form
     shape = [rows, *column.array.shape[1:]]
     return json_data.encode({"name": column.name, "datatype": datatype, "shape": shape})[:-1] + b',"data":'
 

@@ -58,7 +58,12 @@ class Outcome:
 
 
 def run(
-    call: Callable[[int, int], Produced], rows: int, *, chunk: int, owners: list[int] | None, budget: Budget
+    call: Callable[[int, int], Produced],
+    rows: int,
+    *,
+    chunk: int,
+    owners: Callable[[], list[int]] | None,
+    budget: Budget,
 ) -> Outcome:
     """Predict for all rows.
 
@@ -66,7 +71,7 @@ def run(
         call: predicts for the rows from start to stop.
         rows: how many there are.
         chunk: rows that one call may have.
-        owners: the request that each row belongs to; None: the rows cannot be parted.
+        owners: tells the request that each row belongs to; None: the rows cannot be parted.
         budget: for the halves.
 
     Raises:
@@ -85,7 +90,7 @@ def run(
         except Exception as error:  # noqa: BLE001 - a user's code may raise anything
             log_failure(error, budget.clock())
             if owners is None or stop - start == 1 or not _afford_halves(budget):
-                known = owners is None or owners[start] == owners[stop - 1]
+                known = owners is None or (of := owners())[start] == of[stop - 1]
                 told = describe(error) if known else _unknown_culprit(error)
                 errors.update(dict.fromkeys(range(start, stop), told))
             else:

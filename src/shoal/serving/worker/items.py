@@ -35,6 +35,9 @@ class Item:
 
 def parts(items: Sequence[Item], max_rows: int) -> Iterator[list[Item]]:
     """Whole requests in order, as many as have at most `max_rows` rows together; a larger one is a part of its own."""
+    if items and sum([item.rows for item in items]) <= max_rows:
+        yield list(items)
+        return
     part: list[Item] = []
     rows = 0
     for item in items:

@@ -34,6 +34,13 @@ def stack(requests: Sequence[Decoded], plan: Plan, rows: int) -> dict[str, Array
 
 
 def _join(parts: list[Any], dtype: np.dtype[Any]) -> Array:
+    if dtype.kind != "f" or dtype.itemsize == 8:
+        return _joined(parts, dtype)
+    with np.errstate(over="ignore"):  # a number that is too large becomes an infinity, which is refused later
+        return _joined(parts, dtype)
+
+
+def _joined(parts: list[Any], dtype: np.dtype[Any]) -> Array:
     if all(type(part) is list for part in parts):
         flat = parts[0] if len(parts) == 1 else list(chain.from_iterable(parts))
         return bytes_array(flat) if dtype.kind == "O" else np.array(flat, dtype=dtype)

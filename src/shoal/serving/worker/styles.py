@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from shoal.core.clock import Clock
 from shoal.core.errors import DeadlineExceeded, ModelContract
@@ -57,6 +58,8 @@ class Style(ABC):
     def still_wanted(self, part: list[Item]) -> list[Item]:
         """Those whose time is not over; the others get their error."""
         now = self.clock()
+        if min([item.deadline for item in part]) > now:
+            return part
         for item in part:
             if item.deadline <= now:
                 item.result = expired()
@@ -69,15 +72,11 @@ def expired() -> DeadlineExceeded:
 
 def _settle(items: Sequence[Item], outcome: Outcome) -> None:
     """Cut the outcome of a part into the results of its items."""
-    start = 0
+    start, columns, errors = 0, outcome.columns, outcome.errors
     for item in items:
         stop = start + item.rows
-        errors = outcome.errors
-        if errors:
-            own = {row - start: errors[row] for row in range(start, stop) if row in errors}
-            item.result = Answer(outcome.columns, start, stop, own or None)
-        else:
-            item.result = Answer(outcome.columns, start, stop)
+        own = {row - start: errors[row] for row in range(start, stop) if row in errors} if errors else None
+        item.result = Answer(columns, start, stop, own or None)
         start = stop
 
 
@@ -85,10 +84,10 @@ def run_part(
     style: Style, items: list[Item], call: Callable[[int, int], Produced], max_rows: int, budget: Budget
 ) -> None:
     """Run one part and settle it; a broken contract fails all of it."""
-    rows = sum(item.rows for item in items)
+    rows = sum([item.rows for item in items])
     try:
         if style.batchable:
-            outcome = execution.run(call, rows, chunk=max(max_rows, 1), owners=owners(items), budget=budget)
+            outcome = execution.run(call, rows, chunk=max(max_rows, 1), owners=partial(owners, items), budget=budget)
         else:
             outcome = execution.run(call, rows, chunk=max(rows, 1), owners=None, budget=budget)
     except ModelContract as error:

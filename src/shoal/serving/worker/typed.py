@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from shoal.core.clock import Clock
 from shoal.core.errors import InvalidInput
 from shoal.core.types import Signature
@@ -26,16 +24,20 @@ class Typed(Style):
 
     def admit(self, item: Item) -> None:
         plan = self._binder.plan(item.decoded.head)
-        if any(each.checked for each in plan.inputs):
+        if plan.checked:
             binding.check_values(item.decoded, plan)
 
     def run(self, items: Sequence[Item], max_rows: int, seconds: float) -> int:
         groups: dict[int, list[Item]] = {}
         for item in items:
-            groups.setdefault(item.decoded.head.plan.group, []).append(item)
+            group: int = item.decoded.head.plan.group
+            if group in groups:
+                groups[group].append(item)
+            else:
+                groups[group] = [item]
         calls = 0
-        for group in groups.values():
-            for part in parts(group, max_rows if self.batchable else 0):
+        for alike in groups.values():
+            for part in parts(alike, max_rows if self.batchable else 0):
                 calls += self._run(part, max_rows, seconds)
         return calls
 
@@ -46,7 +48,7 @@ class Typed(Style):
         items, inputs = self._stack(items)
         if not items:
             return 0
-        rows = sum(item.rows for item in items)
+        rows = sum([item.rows for item in items])
         budget = Budget.of(rows, seconds, self.clock)
         predict, signature = self._adapter.predict, self.signature
 
@@ -62,12 +64,11 @@ class Typed(Style):
     def _stack(self, items: list[Item]) -> tuple[list[Item], dict[str, columns.Array]]:
         """The arrays of those requests whose numbers are finite; the others get their error."""
         plan = items[0].decoded.head.plan
-        with np.errstate(over="ignore"):
-            inputs = stacking.stack([item.decoded for item in items], plan, sum(item.rows for item in items))
-            if self.special or stacking.all_finite(inputs):
-                return items, inputs
-            good = [item for item in items if self._is_finite(item)]
-            return good, stacking.stack([item.decoded for item in good], plan, sum(item.rows for item in good))
+        inputs = stacking.stack([item.decoded for item in items], plan, sum([item.rows for item in items]))
+        if self.special or stacking.all_finite(inputs):
+            return items, inputs
+        good = [item for item in items if self._is_finite(item)]
+        return good, stacking.stack([item.decoded for item in good], plan, sum([item.rows for item in good]))
 
     def _is_finite(self, item: Item) -> bool:
         plan = item.decoded.head.plan
