@@ -131,7 +131,7 @@ class BatcherMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_waits_while_a_worker_is_idle(self) -> None:
         bench = self.bench
-        if bench.batcher.settings.policy == "adaptive" and not bench.batcher._scheduled and bench.workers.free:
+        if bench.batcher.settings.policy == "adaptive" and not bench.batcher._scheduled and not bench.workers.jobs:
             assert bench.batcher._queue.rows == 0
 
     def teardown(self) -> None:

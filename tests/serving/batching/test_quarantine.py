@@ -162,3 +162,24 @@ def test_a_cancelled_suspect_is_not_run() -> None:
     bench.spare.finish()
     assert bench.spare.sent == [[0]]
     assert bench.outcomes() == {"cancelled": 1, "ok": 1}
+
+
+def test_many_of_one_poison_cost_hardly_more_deaths_than_one_and_their_neighbours_are_answered() -> None:
+    bench = Bench(Batching(max_size=32), slots=1)
+    for number in range(96):
+        bench.submit(1, body=b"bad" if number % 8 == 6 else b"good")
+    bad = {call.number for call in bench.calls if call.body == b"bad"}
+    bench.loop.turn()
+    bench.workers.die()
+    on_its_way, deaths = bench.workers.sent[-1], 1 + run_spare(bench, bad)
+    while bench.workers.jobs:
+        if bench.workers.sent[-1] == on_its_way:
+            bench.workers.die()
+            deaths += 1 + run_spare(bench, bad)
+        else:
+            assert not bad & set(bench.workers.sent[-1]), "what waits is refused as well"
+            bench.workers.finish()
+        bench.loop.turn()
+    assert deaths <= ceil(log2(32)) + 2
+    assert bench.outcomes() == {"poison_input": 12, "ok": 84}
+    assert bench.instruments.poison_refused.value == 11

@@ -20,7 +20,7 @@ from math import inf
 
 from shoal.core.call import Call, State
 from shoal.core.clock import Clock
-from shoal.core.errors import PoisonInput, ShoalError, Unavailable
+from shoal.core.errors import ShoalError, Unavailable
 from shoal.core.ipc.messages import Done
 from shoal.core.model import Batching
 from shoal.serving.batching.admission import Admission
@@ -82,7 +82,7 @@ class Batcher:
         self._jobs: set[Job] = set()
         self._admission = Admission(settings, parallel)
         self._poison = PoisonTable(name)
-        self._quarantine = Quarantine(quarantine_worker, ledger, self._poison, instruments, clock)
+        self._quarantine = Quarantine(quarantine_worker, ledger, self._poison, instruments, clock, self._refuse_alike)
         self._deadlines = DeadlineWatch(self._sweep, clock, loop)
         self._refusal: Refusal | None = None
         self._alone = False
@@ -215,11 +215,14 @@ class Batcher:
             return True
         if not self._poison.refuses(call, self._clock()):
             return False
-        self._instruments.poison_refused.value += 1
-        self._ledger.fail(
-            call, PoisonInput("this input has ended a worker of late", hint="change it, or ask the operator")
-        )
+        self._quarantine.refuse(call)
         return True
+
+    def _refuse_alike(self, culprit: Call) -> None:
+        """Of what waits, refuse what has the content of an input that was found to end workers."""
+        for call in self._poison.alike(culprit, list(self._queue)):
+            self._queue.release(call)
+            self._quarantine.refuse(call)
 
     def _send(self, calls: list[Call], size: int, now: float) -> None:
         rows, waited, histogram = 0, 0.0, self._instruments.queue_seconds

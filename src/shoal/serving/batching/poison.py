@@ -5,6 +5,7 @@ While nothing is remembered, nothing is hashed: requests pay for this only after
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from shoal.core.call import Call
@@ -48,6 +49,13 @@ class PoisonTable:
         """Whether this input has killed a worker of late."""
         self._forget(now)
         return bool(self.until) and self.fingerprint(call) in self.until
+
+    def alike(self, culprit: Call, calls: Iterable[Call]) -> list[Call]:
+        """Those of the calls that have the content of this one; only what is as long is hashed."""
+        marks = (culprit.format, culprit.json_length, len(culprit.body))
+        close = [each for each in calls if (each.format, each.json_length, len(each.body)) == marks]
+        mark = self.fingerprint(culprit) if close else b""
+        return [each for each in close if self.fingerprint(each) == mark]
 
     def _forget(self, now: float) -> None:
         while self.until:

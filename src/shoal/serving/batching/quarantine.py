@@ -1,8 +1,9 @@
 """Finds out who of a batch killed its worker, at no cost to the others.
 
-Suspects run in a worker aside, one group at a time: first the two halves of their batch, then halves of a half that
-kills again, and so on. Whoever kills a worker alone is the poison: refused, and remembered. A batch of 32 with one
-poison costs its own worker and five of these. All others are answered, late but in time: their deadlines go on.
+Suspects run in a worker aside, one group at a time: first the two halves of their batch, then at once the halves of a
+half that kills again, and so on. Whoever kills a worker alone is the poison: refused, and remembered; suspects of the
+same content are refused with it and cost no further death. A batch of 32 with one poison costs its own worker and five
+of these. All others are answered, late but in time: their deadlines go on.
 
 The work is bounded: above `MAX_SUSPECTS` further suspects are told to come again, and nobody else is hurt.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from shoal.core.call import Call, State
 from shoal.core.clock import Clock
@@ -46,18 +47,26 @@ class Quarantine:
         workers: the worker aside.
         ledger: where outcomes go.
         poison: where the culprits are remembered.
+        on_found: told each culprit, for whoever holds others of the same content.
         instruments: the model version's metrics.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, workers: Taker, ledger: Ledger, poison: PoisonTable, instruments: ModelInstruments, clock: Clock
+        self,
+        workers: Taker,
+        ledger: Ledger,
+        poison: PoisonTable,
+        instruments: ModelInstruments,
+        clock: Clock,
+        on_found: Callable[[Call], None] = lambda culprit: None,
     ) -> None:
         self._workers = workers
         self._ledger = ledger
         self._poison = poison
         self._instruments = instruments
         self._clock = clock
+        self._on_found = on_found
         self._waiting: deque[Group] = deque()
         self._running: Group | None = None
         self._max_size = 1
@@ -69,14 +78,14 @@ class Quarantine:
 
     def admit(self, job: Job, loss: Loss) -> None:
         """Take over the calls of a batch that was being worked on when its worker died."""
-        calls = _outstanding(job.calls)
+        calls = [call for call in _outstanding(job.calls) if not self._is_known(call)]
         room = MAX_SUSPECTS - sum(1 for _ in self)
         for call in calls[room:]:
             self._ledger.fail(call, Unavailable("too many requests are under suspicion", retry_after=1.0))
         self._max_size = job.max_size
         if len(job.calls) == 1:
             self._count_attempt(calls[:room])
-            self._enqueue(Group(calls[:room]))
+            self._waiting.append(Group(calls[:room]))
         else:
             self._halve(calls[:room])
         fields = {"why": loss.reason, "calls": len(calls)}
@@ -108,7 +117,7 @@ class Quarantine:
         elif len(job.calls) > 1:
             self._halve(calls)
         elif calls and loss.outside and group is not None and not group.spared:
-            self._enqueue(Group(calls, spared=True))
+            self._waiting.append(Group(calls, spared=True))
         elif calls:
             self._convict(calls[0], loss)
         self.proceed()
@@ -116,12 +125,7 @@ class Quarantine:
     def _halve(self, calls: list[Call]) -> None:
         self._count_attempt(calls)
         middle = (len(calls) + 1) // 2
-        self._enqueue(Group(calls[:middle]))
-        self._enqueue(Group(calls[middle:]))
-
-    def _enqueue(self, group: Group) -> None:
-        if group.calls:
-            self._waiting.append(group)
+        self._waiting.extendleft((Group(calls[middle:]), Group(calls[:middle])))
 
     def _count_attempt(self, calls: list[Call]) -> None:
         self._instruments.retries.value += len(calls)
@@ -134,6 +138,23 @@ class Quarantine:
         logger.error("an input of %s ends its worker: %s", self._ledger.model, loss.reason)
         hint = "the same input is refused for some minutes; see the worker's log for what it does"
         self._ledger.fail(call, PoisonInput(f"this input has ended its worker ({loss.reason})", hint=hint))
+        for alike in self._poison.alike(call, self):
+            self.refuse(alike)
+        self._on_found(call)
+
+    def _is_known(self, call: Call) -> bool:
+        """Whether the call has the content of an earlier culprit; it is refused then."""
+        if not self._poison.until or not self._poison.refuses(call, self._clock()):
+            return False
+        self.refuse(call)
+        return True
+
+    def refuse(self, call: Call) -> None:
+        """Refuse a call of the same content as a culprit."""
+        self._instruments.poison_refused.value += 1
+        self._ledger.fail(
+            call, PoisonInput("this input has ended a worker of late", hint="change it, or ask the operator")
+        )
 
     def _give_up(self, calls: list[Call]) -> None:
         for call in calls:
