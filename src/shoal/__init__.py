@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from shoal.client import AsyncClient, Client
     from shoal.core.codecs import ImageCodec, JsonCodec, NumpyCodec, PandasCodec, StringCodec
     from shoal.core.types import InferenceRequest, InferenceResponse, ItemError, RequestInput, ResponseOutput, Tensor
     from shoal.serving.adapters.model import Model
 
 _HOMES = {
+    "AsyncClient": "shoal.client",
+    "Client": "shoal.client",
     "ImageCodec": "shoal.core.codecs",
     "InferenceRequest": "shoal.core.types",
     "InferenceResponse": "shoal.core.types",
@@ -32,6 +35,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "ImageCodec",
     "InferenceRequest",
     "InferenceResponse",

@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -81,9 +81,17 @@ class Node:
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         return f"{scheme}://{host}:{self._listener.port}"
 
-    def first_ready(self) -> str | None:
-        """The name of a model that can be called, or None."""
-        return next((each.spec.name for each in self.models.all() if each.state is ModelState.READY), None)
+    def suggestions(self) -> list[str]:
+        """Commands to try, made for the first model that is ready."""
+        handle = next((each for each in self.models.all() if each.state is ModelState.READY), None)
+        if handle is None:
+            return []
+        name = handle.spec.name
+        commands = [f"shoal bench {name} --url {self.url}"]
+        if handle.example:
+            infer = f"{self.url}/v2/models/{name}/infer"
+            commands.insert(0, f"curl -s {infer} -d '{handle.example}'")
+        return commands
 
     async def start(self) -> None:
         """Listen, then load every model; return when each of them is ready or has failed.
@@ -98,12 +106,13 @@ class Node:
         for problem in scan.problems:
             logger.error("skipped: %s", problem.error, extra={"model": problem.name})
         await self._listener.start()
-        self._apps.serve(scan.specs)
-        await self.models.serve(scan.specs)
+        specs = [self._adjusted(spec) for spec in scan.specs]
+        self._apps.serve(specs)
+        await self.models.serve(specs)
         if self.settings.watch:
-            self._tasks.start(
-                "watch", folder.watch(self._paths, WATCH_SECONDS, self._changed, trust=self.settings.trust)
-            )
+            trust = self.settings.trust
+            watching = folder.watch(self._paths, WATCH_SECONDS, self._changed, trust=trust, first=scan)
+            self._tasks.start("watch", watching)
 
     async def stop(self, grace: float) -> None:
         """Not ready any more; no new connections; finish what was accepted within `grace` seconds; then end."""
@@ -118,18 +127,18 @@ class Node:
         return ModelRunner(spec, instruments=self._instruments, clock=monotonic)
 
     def _scan(self) -> folder.Scan:
-        scan = folder.scan(self._paths, trust=self.settings.trust)
-        if self.settings.workers is None:
-            return scan
-        return msgspec.structs.replace(scan, specs=[self._with_workers(spec) for spec in scan.specs])
+        return folder.scan(self._paths, trust=self.settings.trust)
 
-    def _with_workers(self, spec: ModelSpec) -> ModelSpec:
-        limits = msgspec.structs.replace(spec.limits, workers=self.settings.workers or spec.limits.workers)
+    def _adjusted(self, spec: ModelSpec) -> ModelSpec:
+        """The spec with what the node's own settings say."""
+        if self.settings.workers is None:
+            return spec
+        limits = msgspec.structs.replace(spec.limits, workers=self.settings.workers)
         return msgspec.structs.replace(spec, limits=limits)
 
     def _read_specs(self, name: str, config: str | None) -> list[ModelSpec]:
         scan = self._scan()
-        found = [spec for spec in scan.specs if spec.name == name]
+        found = [self._adjusted(spec) for spec in scan.specs if spec.name == name]
         if not found and (problem := next((each for each in scan.problems if each.name == name), None)):
             raise problem.error
         return found if config is None else [override(spec, config) for spec in found]
@@ -142,6 +151,8 @@ class Node:
 
     async def _changed(self, diff: folder.Diff) -> None:
         """Follow the files: what is new or changed is loaded, what is gone is drained."""
+        for problem in diff.problems:
+            logger.error("refused: %s", problem.error, extra={"model": problem.name})
         for name in sorted(diff.removed):
             await self.models.remove(name)
         outcomes = await asyncio.gather(
@@ -150,6 +161,8 @@ class Node:
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 logger.error("a changed model was refused; what was served goes on: %s", outcome)
+        await self._apps.drop(diff.removed | diff.changed)
+        self._apps.serve([handle.spec for handle in self.models.all()])
 
 
 class Apps:
@@ -157,25 +170,33 @@ class Apps:
 
     def __init__(self) -> None:
         self.proxies: dict[str, AppProxy] = {}
-        self._processes: list[AppProcess] = []
+        self._processes: dict[str, AppProcess] = {}
+        self._started = 0
         self._home: tempfile.TemporaryDirectory[str] | None = None
 
     def serve(self, specs: Sequence[ModelSpec]) -> None:
-        """Start the apps of these models."""
+        """Start the apps of these models, unless they run already."""
         for spec in specs:
             if not spec.app or spec.name in self.proxies:
                 continue
             self._home = self._home or tempfile.TemporaryDirectory(prefix="shoal-apps-")
-            socket = Path(self._home.name, f"{len(self._processes)}.sock")
-            process = AppProcess(spec, socket)
+            self._started += 1
+            socket = Path(self._home.name, f"{self._started}.sock")
+            process = self._processes[spec.name] = AppProcess(spec, socket)
             process.start()
-            self._processes.append(process)
             self.proxies[spec.name] = AppProxy(str(socket), timeout=spec.limits.timeout_seconds)
+
+    async def drop(self, names: Collection[str]) -> None:
+        """End the apps of these models."""
+        dropped = self.proxies.keys() & names
+        proxies = [self.proxies.pop(name) for name in dropped]
+        processes = [self._processes.pop(name) for name in dropped]
+        await asyncio.gather(*(proxy.close() for proxy in proxies))
+        await asyncio.gather(*(process.stop() for process in processes))
 
     async def stop(self) -> None:
         """End them all."""
-        await asyncio.gather(*(proxy.close() for proxy in self.proxies.values()))
-        await asyncio.gather(*(process.stop() for process in self._processes))
+        await self.drop(list(self.proxies))
         if self._home is not None:
             self._home.cleanup()
 

@@ -48,6 +48,7 @@ def announce(node: Node, ready_fd: int | None = None) -> None:
 def banner(node: Node) -> None:
     """Say what is served, and what to try."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
@@ -56,12 +57,11 @@ def banner(node: Node) -> None:
         table.add_column(column, overflow="fold")
     for handle in node.models.all():
         spec = handle.spec
-        table.add_row(spec.name, spec.version, spec.runtime, handle.state.value, handle.reason)
+        table.add_row(spec.name, spec.version, spec.runtime, handle.state.value, escape(handle.reason))
     for problem in node.problems:
-        table.add_row(problem.name, "", "", "SKIPPED", str(problem.error))
+        table.add_row(escape(problem.name), "", "", "SKIPPED", escape(f"{problem.error} ({problem.error.hint})"))
     console.print(table)
-    console.print(f"\nREST and gRPC on [bold]{node.url}[/bold]   docs: {node.url}/docs   metrics: {node.url}/metrics")
-    if served := node.first_ready():
-        console.print(
-            f"try it:  shoal predict {served} --url {node.url}   (or open {node.url}/v2/models/{served}/docs)"
-        )
+    lines = [f"REST and gRPC  {node.url}", f"docs           {node.url}/docs", f"metrics        {node.url}/metrics"]
+    lines += [f"{'try it' if number == 0 else '':<15}{line}" for number, line in enumerate(node.suggestions())]
+    for line in ["", *lines]:
+        console.print(escape(line), soft_wrap=True)

@@ -18,9 +18,9 @@ Examples:
 
 def serve(
     paths: Annotated[list[Path], typer.Argument(help="Model files, model folders, or folders full of them.")],
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (default: 127.0.0.1).")] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port for REST and gRPC; 0 takes a free one. [default: 8080]")
+        int | None, typer.Option(help="Port for REST and gRPC; 0 takes a free one (default: 8080).")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per model.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings of the node (shoal.yaml).")] = None,
