@@ -59,6 +59,11 @@ def test_values_lines_and_texts_are_read() -> None:
         (b"a: \xff", "f.yaml"),
         ("a: \x00", "f.yaml"),
         ("a: 0x", ""),
+        ("a: !!bool 3", "f.yaml:1: '3' is no bool"),
+        ("a: !!int ''", "f.yaml:1: '' is no int"),
+        ("a: !!float ''", "f.yaml:1: '' is no float"),
+        ("a: 1" + ":00" * 200 + ".0", "a number has at most 64 characters"),
+        ("a: 0x" + "f" * 5000, "a number has at most 64 characters"),
     ],
 )
 def test_what_is_not_plain_or_bounded_is_refused(text: str | bytes, expected: str) -> None:

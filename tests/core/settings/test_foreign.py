@@ -55,6 +55,8 @@ def test_own_class_uri_version_and_batches_are_read(tmp_path: Path) -> None:
         ({"implementation": "a.B", "name": "a/b"}, "must be 1 to 128"),
         ({"implementation": "a.B", "parameters": {"uri": "../.."}}, "must lie in"),
         ({"implementation": "a.B", "parameters": {"uri": "nowhere"}}, "there is no"),
+        ({"implementation": "a.B", "parameters": {"uri": "a\0b"}}, "cannot be looked at"),
+        ({"implementation": "a.B", "parameters": {"uri": "a" * 5000}}, "cannot be looked at"),
         ({"implementation": "a.B", "parameters": {"extra": {"a": [1]}}}, r"extra\.a"),
     ],
 )

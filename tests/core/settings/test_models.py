@@ -200,6 +200,7 @@ def test_all_mistakes_are_told_at_once_in_their_order() -> None:
         ("runtime: onnx\nwarmup:\n- ../x.json", "model.yaml:3: warmup[0]: must lie in the model's folder"),
         ("runtime: onnx\nwarmup: [files/wine.onnx]", "warmup[0]: files/wine.onnx is no JSON file"),
         ("runtime: onnx\nwarmup: [files]", "warmup[0]: files is no JSON file"),
+        ("path: " + "a" * 5000, "path: cannot be looked at: File name too long"),
         ("runtime: onnx\nimplementation: a:B", "implementation: is for the runtime python, the runtime here is onnx"),
     ],
 )
@@ -207,6 +208,13 @@ def test_files_beside_it_are_checked(tmp_path: Path, text: str, expected: str) -
     with pytest.raises(ConfigError) as raised:
         load_model_file(model(tmp_path, text))
     assert expected in str(raised.value)
+
+
+def test_warmup_in_another_encoding_is_named(tmp_path: Path) -> None:
+    file = model(tmp_path, "runtime: onnx\nwarmup: [warm.json]")
+    (file.parent / "warm.json").write_bytes('{"inputs": []}'.encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"warmup\[0\]: warm.json is no JSON file"):
+        load_model_file(file)
 
 
 def test_implementation_alone_means_python(tmp_path: Path) -> None:

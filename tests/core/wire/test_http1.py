@@ -171,6 +171,7 @@ def test_large_heads_are_refused_by_what_is_too_large(size):
     assert status(post(*(b"X-%d: y" % i for i in range(20)))) == 431
     assert status(post(line=b"GET /" + b"x" * 300 + b" HTTP/1.1")) == 414
     assert status(b"GET /" + b"x" * 9000) == 414
+    assert status(b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a") == 414
 
 
 def test_a_head_within_small_limits_is_checked_although_it_is_memoised():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.core.errors import InvalidInput, TooLarge
-from shoal.core.wire import json_guard
+from shoal.core.wire import json_guard, v1_json
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=6),
@@ -46,6 +46,13 @@ def test_brackets_in_text_do_not_count() -> None:
     json_guard.scan(json.dumps(["[" * 500, {"a": '\\"]}' * 50}]).encode())
     with pytest.raises(InvalidInput, match="100 levels"):
         json_guard.scan(('["]",' * 101 + "1" + "]" * 101).encode())
+
+
+def test_what_is_skipped_must_be_utf8_too() -> None:
+    with pytest.raises(InvalidInput, match="UTF-8"):
+        json_guard.check(msgspec.json.Decoder(dict[str, int] | None).decode, b'{"a\x80": 1}')
+    with pytest.raises(InvalidInput, match="UTF-8"):
+        v1_json.Decoder().decode(b'{"na\x80me":"s","inputs":["a","b"]}')
 
 
 def test_it_gives_up_in_the_end() -> None:

@@ -43,6 +43,7 @@ def test_sees_what_a_full_decoder_sees(shape: list[int], id_: str | None, priori
         (v2([2**60]), "inputs[0].shape[0]"),
         (b'{"inputs":[{"shape":[' + b"9" * 5000 + b"]}]}", "inputs[0].shape[0]"),
         (v2([2**31, 2**31]), "inputs[0].shape"),
+        (v2([2**50, 0]), "inputs[0].shape"),
         (v2([2**4, 2**60 + 2]), "inputs[0].shape[1]"),
         (v2([1] * 9), "inputs[0].shape"),
         (b'{"inputs":[{"shape":[1.5]}]}', "inputs[0].shape[0]"),

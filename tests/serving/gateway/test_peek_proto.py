@@ -54,7 +54,7 @@ def test_a_message_that_is_cut_is_seen_or_refused(data: st.DataObject) -> None:
         look(cut)
 
 
-@pytest.mark.parametrize("shape", [(-1, 4), (2**40, 2**40), (1,) * 9, (2**63 - 1,)])
+@pytest.mark.parametrize("shape", [(-1, 4), (2**40, 2**40), (2**40, 0), (1,) * 9, (2**63 - 1,)])
 def test_refuses_shapes_that_cannot_be(shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInput) as caught:
         look(proto(shape=shape).SerializeToString())
@@ -64,6 +64,11 @@ def test_refuses_shapes_that_cannot_be(shape: tuple[int, ...]) -> None:
 def test_takes_shapes_that_are_not_packed() -> None:
     tensor = b"\x0a\x01a\x18\x03\x18\x02"
     assert look(b"\x0a\x01m\x2a" + bytes([len(tensor)]) + tensor + b"\x3a\x18" + b"\0" * 24)[2] == Peek(3)
+
+
+def test_an_entry_with_unknown_fields_is_no_parameter() -> None:
+    entry = b"\x0a\x07timeout\x2d0.0\x12"  # field 5 of a map's entry: protobuf keeps it all as unknown
+    assert look(b"\x0a\x04iris\x22" + bytes([len(entry)]) + entry)[2] == Peek()
 
 
 def test_refuses_parameters_of_the_wrong_kind() -> None:

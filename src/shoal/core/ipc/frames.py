@@ -13,6 +13,8 @@ from collections.abc import Iterator
 PREFIX = struct.Struct("<II")
 MAX_HEADER = 64 * 1024 * 1024
 """A header that claims more is a broken peer."""
+AT_ONCE = 16 * 1024 * 1024
+"""Bytes of a payload that are set aside before any of it has come; beyond them, as much again as has come."""
 
 
 class BrokenFrame(Exception):
@@ -27,7 +29,8 @@ def prefix(header: bytes, payload_length: int) -> bytes:
 class FrameReader:
     """Cuts a stream of bytes into frames.
 
-    Large payloads are collected in a buffer of their exact size, so that each byte is copied once.
+    Large payloads are collected in a buffer of their own size, so that each byte is copied once; giants, whose buffer
+    grows as they come, about twice. A peer that only announces gigabytes gets no memory for them.
     """
 
     def __init__(self) -> None:
@@ -35,6 +38,7 @@ class FrameReader:
         self._large: bytearray | None = None
         self._large_header = b""
         self._filled = 0
+        self._wanted = 0
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes | bytearray]]:
         """Take bytes in; yield each complete (header, payload).
@@ -44,7 +48,7 @@ class FrameReader:
         """
         if self._large is not None:
             data = self._fill(data)
-            if self._filled < len(self._large):
+            if self._filled < self._wanted:
                 return
             payload, self._large = self._large, None
             yield self._large_header, payload
@@ -73,15 +77,18 @@ class FrameReader:
             self._buffer += data[at:] if at else data
 
     def _start_large(self, header: bytes, length: int, start: bytes) -> None:
-        self._large = bytearray(length)
+        self._large = bytearray(min(length, AT_ONCE))
         self._large_header = header
         self._filled = 0
+        self._wanted = length
         self._fill(start)
 
     def _fill(self, data: bytes) -> bytes:
         large = self._large
         assert large is not None
-        take = min(len(data), len(large) - self._filled)
+        take = min(len(data), self._wanted - self._filled)
+        if self._filled + take > len(large):
+            large += bytes(min(self._wanted, 2 * (self._filled + take)) - len(large))
         large[self._filled : self._filled + take] = data[:take]
         self._filled += take
         return data[take:]

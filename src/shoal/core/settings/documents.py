@@ -20,6 +20,8 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_VALUES = 50_000
 MAX_ALIASES = 100
+MAX_NUMBER = 64
+"""Characters of a number, a date or a truth value: YAML 1.1 has bases of 60, and those grow fast."""
 
 Path = tuple[str | int, ...]
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -131,12 +133,14 @@ class _Builder:
 
     def scalar(self, node: Any, path: Path, document: Document) -> Any:
         document.text[path] = node.value
-        if node.tag.endswith(":timestamp"):
+        if node.tag.endswith((":timestamp", ":str")):
             return node.value
+        if len(node.value) > MAX_NUMBER:
+            raise self.error(node, f"a number has at most {MAX_NUMBER} characters")
         try:
             return self.loader.construct_object(node)
-        except ValueError as error:
-            raise self.error(node, f"{node.value!r} cannot be read: {error}") from error
+        except (ValueError, LookupError) as error:  # `!!bool 3` and `!!int ''` are a KeyError and an IndexError
+            raise self.error(node, f"{node.value!r} is no {node.tag.rpartition(':')[2]}") from error
 
     def error(self, node: Any, message: str) -> ConfigError:
         return ConfigError(f"{self.name}:{node.start_mark.line + 1}: {message}")

@@ -94,11 +94,14 @@ def _runtime(implementation: str) -> tuple[str, str]:
 
 def _artifact(file: Path, uri: str | None) -> Path:
     folder = file.resolve().parent
-    found = (folder / (uri or ".")).resolve()
-    if found != folder and folder not in found.parents:
-        raise ConfigError(f"{file.name}: parameters.uri: must lie in the model's folder, {uri!r} does not")
-    if not found.exists():
-        raise ConfigError(f"{file.name}: parameters.uri: there is no {uri!r} in {folder}")
+    try:
+        found = (folder / (uri or ".")).resolve()
+        if found != folder and folder not in found.parents:
+            raise ConfigError(f"{file.name}: parameters.uri: must lie in the model's folder, {uri!r} does not")
+        if not found.exists():
+            raise ConfigError(f"{file.name}: parameters.uri: there is no {uri!r} in {folder}")
+    except (OSError, ValueError) as error:  # a name that is too long, or that no file can have
+        raise ConfigError(f"{file.name}: parameters.uri: cannot be looked at: {error}") from error
     return found
 
 

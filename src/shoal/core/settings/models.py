@@ -145,9 +145,9 @@ def _warmup(fields: ModelFile, folder: Path, document: Document, name: str) -> l
             if len(text) > MAX_WARMUP_BYTES:
                 raise ValueError(f"it has more than {MAX_WARMUP_BYTES} bytes")
             json.loads(text)
+            texts.append(text.decode())
         except (ValueError, RecursionError) as error:
             raise gather(document, name, [(path, f"{each} is no JSON file: {error}")]) from error
-        texts.append(text.decode())
     return texts
 
 
@@ -158,6 +158,10 @@ def _inside(folder: Path, given: str, where: documents.Path, document: Document,
     found = (folder / given).resolve()
     if found != folder and folder not in found.parents:
         raise gather(document, name, [(where, f"must lie in the model's folder, {given!r} does not")])
-    if not found.exists():
+    try:
+        missing = not found.exists()
+    except OSError as error:  # such as a name that is too long
+        raise gather(document, name, [(where, f"cannot be looked at: {error.strerror}")]) from error
+    if missing:
         raise gather(document, name, [(where, f"there is no {given!r} in {folder}")])
     return found

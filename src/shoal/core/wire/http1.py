@@ -133,7 +133,7 @@ class RequestParser:
         if len(data) - start > self._max_head:
             raise self._head_too_large(start, data)
         first = data.find(b"\r\n", start + 2)
-        if first < 0 and len(data) - start > self._max_target + 64:
+        if (first if first >= 0 else len(data)) - start > self._max_target + 64:
             raise _target_too_long(self._max_target)
         if _START.match(data, start) is None or _NEVER_IN_HEAD.search(data, max(start, self._seen - 2)):
             raise Refusal(400, "invalid_input", "This is not an HTTP/1.1 request.")

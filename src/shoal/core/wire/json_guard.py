@@ -65,12 +65,18 @@ def too_deep(at: str = "") -> InvalidInput:
 
 
 def scan(text: bytes | memoryview, *, at: str = "") -> None:
-    """Refuse JSON that is too deep or has a key twice in one object. The text must be well-formed otherwise.
+    """Refuse JSON that is too deep, has a key twice in one object, or is not UTF-8 where msgspec has skipped it.
+
+    The text must be well-formed otherwise.
 
     Raises:
         InvalidInput: it is.
         TooLarge: more than `MAX_TOKENS` names, strings, arrays and objects.
     """
+    try:
+        str(text, "utf-8")
+    except UnicodeDecodeError as error:
+        raise explain(error, at) from error
     stack: list[set[bytes] | None] = []
     for count, match in enumerate(_TOKENS.finditer(text)):
         token = match.group()

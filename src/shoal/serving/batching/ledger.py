@@ -97,5 +97,5 @@ def _error_of(record: bytes | bytearray) -> ShoalError:
     """The error that a worker has sent for one item."""
     try:
         return decode_error(record).to_error()
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ModelError("the model failed, and its worker's error could not be read")

@@ -94,6 +94,8 @@ def v2(body: Body, json_length: int = -1) -> Peek:
             raise _too_many(f"inputs[{position}].shape")
     shape = seen.inputs[0].shape
     rows = shape[0] or 1 if shape else 1
+    if rows > total:  # another dimension is 0
+        raise _too_many("inputs[0].shape")
     parameters = seen.parameters
     if parameters is None:
         return NOTHING if rows == 1 else Peek(rows)

@@ -144,7 +144,7 @@ def _checked(shape: list[int], total: int) -> int:
         raise _bad_shape(f"has more than {MAX_DIMENSIONS} dimensions")
     if max(shape) >= 1 << 63:
         raise _bad_shape("has a negative dimension")
-    if math.prod(shape) > total:
+    if math.prod(shape) > total or shape[0] > total:  # the product may be 0
         raise _bad_shape("has more elements than the message has bytes")
     return shape[0] or 1
 
@@ -157,6 +157,8 @@ def _parameter(entry: bytes) -> tuple[str, int]:
         parsed = pb.ModelInferRequest.FromString(b"\x22" + _length(len(entry)) + entry)
     except DecodeError as error:
         raise InvalidInput("the message is not valid protobuf", field="parameters") from error
+    if not parsed.parameters:
+        return "", 0  # an entry with fields that nobody knows is kept as one of those
     ((key, value),) = parsed.parameters.items()
     kind = value.WhichOneof("parameter_choice")
     number = getattr(value, kind) if kind in ("int64_param", "uint64_param") else -1

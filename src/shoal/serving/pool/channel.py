@@ -67,7 +67,7 @@ class Channel(asyncio.Protocol):
         try:
             for header, payload in self._reader.feed(data):
                 self._on_message(messages.decode_from_worker(header), payload)
-        except (frames.BrokenFrame, msgspec.DecodeError) as error:
+        except (frames.BrokenFrame, msgspec.DecodeError, UnicodeDecodeError) as error:
             logger.error("worker broke the protocol: %s", error)
             self._broken = True
             self.close()
