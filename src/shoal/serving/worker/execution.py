@@ -24,6 +24,8 @@ Produced = tuple[dict[str, tuple[str, Array]], dict[int, ItemError]]
 """Outputs by name as (datatype, rows), and the rows that the adapter itself declared as failed."""
 
 LONGEST_MESSAGE = 500
+EACH_ROW = 64
+"""Rows of a batch of which all but one may be bad without a failure for the good one."""
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +47,10 @@ class Budget:
 
     @classmethod
     def of(cls, rows: int, seconds: float, clock: Clock) -> Budget:
-        """Enough for two culprits among `rows` (each costs 2 log2 n), and for every row of a small batch."""
-        return cls(4 * max(rows - 1, 1).bit_length() + 4, clock() + seconds, clock)
+        """Enough to try every row of a batch up to `EACH_ROW`: at most twice what they would have cost one by one. Of a
+        larger one, enough for as many, and for two culprits among all (each costs 2 log2 n)."""
+        two = 4 * max(rows - 1, 1).bit_length() + 4
+        return cls(max(two, 2 * min(rows, EACH_ROW)), clock() + seconds, clock)
 
 
 @dataclass(slots=True)
