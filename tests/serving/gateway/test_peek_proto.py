@@ -98,3 +98,37 @@ def test_fields_may_come_in_any_order() -> None:
     assert look(rest + b"\x12\x012" + b"\x0a\x01m") == ("m", "2", Peek(2))
     with pytest.raises(InvalidInput):
         look(b"\x1a\x00" * 100 + b"\x0a\x01m")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "a", "other"]),
+            st.lists(st.integers(0, 4), min_size=1, max_size=3),
+            st.integers(0, 3),
+            st.binary(max_size=6),
+            st.booleans(),
+        ),
+        max_size=30,
+    )
+)
+def test_what_is_remembered_is_what_would_be_seen(
+    requests: list[tuple[str, list[int], int, bytes, bool]],
+) -> None:
+    peeks = peek_proto.Peeks()
+    for id_, shape, priority, raw, is_raw in requests:
+        message = pb.ModelInferRequest(model_name="iris", id=id_)
+        message.inputs.add(name="x", datatype="UINT8", shape=shape)
+        if priority:
+            message.parameters["priority"].int64_param = priority
+        if is_raw:
+            message.raw_input_contents.append(raw)
+        encoded = message.SerializeToString()
+        at = peek_proto.model(encoded)[2]
+        try:
+            wanted = peek_proto.request(encoded, at)
+        except InvalidInput:
+            with pytest.raises(InvalidInput):
+                peeks.request(encoded, at)
+        else:
+            assert peeks.request(encoded, at) == peeks.request(encoded, at) == wanted

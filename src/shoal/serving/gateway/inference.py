@@ -154,6 +154,7 @@ class RpcEndpoint:
         self._models = models
         self._refusals = refusals
         self._known: dict[bytes, tuple[str, str, int]] = {}
+        self._peeks = peek_proto.Peeks()
 
     def __call__(self, rpc: Rpc, message: bytes) -> None:
         """Submit the request, or refuse it."""
@@ -176,7 +177,7 @@ class RpcEndpoint:
         return name, version, at
 
     def _submit(self, rpc: Rpc, message: bytes, at: int, handle: ModelHandle) -> None:
-        seen = peek_proto.request(message, at)
+        seen = self._peeks.request(message, at)
         seconds = handle.spec.limits.timeout_seconds
         if seen.timeout or TIMEOUT_HEADER in rpc.metadata:
             seconds = least_timeout(seconds, seen.timeout, rpc.metadata)
