@@ -57,3 +57,29 @@ def test_what_is_accepted_is_what_it_says(body: bytes) -> None:
         flat = np.array(theirs["data"]).reshape(-1).tolist()
         values = [each.decode() if isinstance(each, bytes) else each for each in mine.data.reshape(-1).tolist()]
         assert values == pytest.approx(flat, rel=1e-6) if mine.datatype != "BYTES" else values == flat
+
+
+def outcome(decoder: v2_json.Decoder, body: bytes) -> Any:
+    try:
+        request = decoder.decode(body).to_request()
+    except ShoalError as error:
+        return type(error), error.message, error.field
+    tensors = [(each.name, each.shape, each.datatype, each.data.tolist(), each.parameters) for each in request.inputs]
+    return request.id, request.parameters, request.outputs, tensors
+
+
+@settings(max_examples=1000)
+@given(st.sampled_from(BODIES), bodies())
+def test_what_came_before_does_not_matter(before: bytes, body: bytes) -> None:
+    experienced = v2_json.Decoder()
+    experienced.decode(before)
+    assert outcome(experienced, body) == outcome(v2_json.Decoder(), body)
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=2, max_size=2))
+def test_a_repeated_frame_is_read_with_its_own_numbers(numbers: list[float]) -> None:
+    decoder = v2_json.Decoder()
+    first = decoder.decode(BODIES[0])
+    second = decoder.decode(BODIES[0].replace(b"[1,2]", json.dumps(numbers).encode()))
+    assert second.head is first.head
+    assert list(second.data[0]) == numbers
