@@ -25,8 +25,8 @@ def workers(pid: int) -> list[int]:
     return [child for child in children(pid) if b"shoal.serving.worker" in _command(child)]
 
 
-def descriptors(pid: int) -> int:
-    """How many files a process has open."""
+def descriptors(pid: int | str = "self") -> int:
+    """How many files a process has open; this one by default."""
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 

@@ -21,7 +21,7 @@ from shoal.core.tasks import Tasks
 from shoal.serving.pool.environment import worker_environment
 from shoal.serving.pool.output import OutputLog
 from shoal.serving.pool.process import exit_reason
-from shoal.serving.pool.supervisor import Supervisor
+from shoal.serving.pool.supervisor import CALM, Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +68,24 @@ class AppProcess:
 
     async def _keep_running(self) -> None:
         while True:
-            self._socket.unlink(missing_ok=True)
-            self._process = await self._spawn()
-            self._supervisor.ready(self._clock())
-            code = await self._process.wait()
+            reason = await self._run()
             delay = self._supervisor.died(self._clock())
-            fields = {"model": self._spec.name, "reason": exit_reason(code)}
+            fields = {"model": self._spec.name, "reason": reason}
             logger.warning("app ended; starting it again in %.2f s", delay, extra=fields)
             await asyncio.sleep(delay)
+
+    async def _run(self) -> str:
+        """Run it once; the reason of its end. It counts as ready if it has come to listen, or has lived for long."""
+        started = self._clock()
+        try:
+            self._socket.unlink(missing_ok=True)
+            self._process = await self._spawn()
+        except OSError as error:
+            return f"not_started: {error}"
+        code = await self._process.wait()
+        if self._socket.exists() or self._clock() - started >= CALM:
+            self._supervisor.ready(started)
+        return exit_reason(code)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         command = [sys.executable, "-m", "shoal.serving.worker.app", "--socket", str(self._socket)]
@@ -85,6 +95,9 @@ class AppProcess:
                 *command, "--folder", str(self._folder), self._spec.app,
                 stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, cwd=self._folder, env=self._environment(),
             )  # fmt: skip
+        except BaseException:
+            os.close(reader)
+            raise
         finally:
             os.close(writer)
         log = OutputLog(self._spec.name, "app", self._clock)
