@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from enum import Enum
@@ -24,6 +25,9 @@ INTRODUCTION = """\
 | 2 | wrong usage, wrong settings or files, or no server |
 | 130 | interrupted |
 """
+
+SAID_DEFAULT = re.compile(r" [\[(]default: ([^\])]+)[\])]")
+"""A default that is told in the help, as its option has none of its own."""
 
 WORDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool: "", Path: "path"}
 
@@ -56,15 +60,14 @@ def _command(name: str, command: Any, hints: dict[str, Any]) -> str:
 
 
 def _placeholder(argument: Any) -> str:
-    name = argument.name.upper()
-    return f"{name}..." if argument.nargs == -1 else name
+    name = argument.name.upper() + ("..." if argument.nargs == -1 else "")
+    return name if argument.required else f"[{name}]"
 
 
 def _option(option: Any, hint: Any) -> tuple[str, str, str, str]:
     meaning, default = option.help or "", _default(option.default)
-    if "[default: " in meaning:
-        meaning, _, rest = meaning.partition(" [default: ")
-        default = code(rest.removesuffix("]"))
+    if said := SAID_DEFAULT.search(meaning):
+        meaning, default = meaning.replace(said[0], ""), code(said[1])
     if option.envvar:
         meaning += f" Variable: `{option.envvar}`."
     return ", ".join(f"`{each}`" for each in option.opts), _kind(hint) + _bounds(option), default, meaning

@@ -69,6 +69,8 @@ class Residency:
             _close(adapter, message.spec.name)
             raise
         served.style.batchable = verdict.batchable
+        if verdict.reason and message.spec.batchable is None:
+            logger.warning("requests of %s are not stacked: %s", message.spec.name, verdict.reason)
         memory = max(resident_bytes() - before, 0)
         seconds = self._clock() - started
         facts = (
