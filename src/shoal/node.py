@@ -81,18 +81,6 @@ class Node:
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         return f"{scheme}://{host}:{self._listener.port}"
 
-    def suggestions(self) -> list[str]:
-        """Commands to try, made for the first model that is ready."""
-        handle = next((each for each in self.models.all() if each.state is ModelState.READY), None)
-        if handle is None:
-            return []
-        name = handle.spec.name
-        commands = [f"shoal bench {name} --url {self.url}"]
-        if handle.example:
-            infer = f"{self.url}/v2/models/{name}/infer"
-            commands.insert(0, f"curl -s {infer} -d '{handle.example}'")
-        return commands
-
     async def start(self) -> None:
         """Listen, then load every model; return when each of them is ready or has failed.
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING
+
+from shoal.core.model import ModelState
 
 if TYPE_CHECKING:
     from shoal.node import Node
@@ -62,6 +65,35 @@ def banner(node: Node) -> None:
         table.add_row(escape(problem.name), "", "", "SKIPPED", escape(f"{problem.error} ({problem.error.hint})"))
     console.print(table)
     lines = [f"REST and gRPC  {node.url}", f"docs           {node.url}/docs", f"metrics        {node.url}/metrics"]
-    lines += [f"{'try it' if number == 0 else '':<15}{line}" for number, line in enumerate(node.suggestions())]
+    lines += [f"{'try it' if number == 0 else '':<15}{line}" for number, line in enumerate(suggestions(node))]
     for line in ["", *lines]:
         console.print(escape(line), soft_wrap=True)
+
+
+def suggestions(node: Node) -> list[str]:
+    """Commands to try, made for the ready model with the shortest example request."""
+    ready = [each for each in node.models.all() if each.state is ModelState.READY]
+    if not ready:
+        return []
+    handle = min(ready, key=lambda each: len(each.example) or 10**9)
+    name = handle.spec.name
+    commands = [f"shoal bench {name} --url {node.url}"]
+    if handle.example:
+        infer = f"{node.url}/v2/models/{name}/infer"
+        predict = f"shoal predict {name} {predict_options(handle.example)} --url {node.url}"
+        commands = [f"curl -s {infer} -d {shlex.quote(handle.example)}", predict, *commands]
+    return commands
+
+
+def predict_options(example: str) -> str:
+    """What `shoal predict` is to be given to ask the same as a V2 request."""
+    request = json.loads(example)
+    tensor = request["inputs"][0]
+    if len(request["inputs"]) > 1:
+        return f"--data {shlex.quote(example)}"
+    if tensor["datatype"] == "BYTES":
+        return " ".join(f"--text {shlex.quote(text)}" for text in tensor["data"])
+    data = tensor["data"]
+    for size in reversed(tensor["shape"][1:]):
+        data = [data[at : at + size] for at in range(0, len(data), size)]
+    return f"--data {shlex.quote(json.dumps(data))}"
