@@ -23,7 +23,7 @@ from shoal.core.allocator import keep_freed_memory
 from shoal.core.clock import monotonic
 from shoal.core.errors import ConfigError, ShoalError
 from shoal.core.metrics import Metrics
-from shoal.core.model import ModelSpec, ModelState
+from shoal.core.model import ModelSpec
 from shoal.core.settings.node import NodeSettings
 from shoal.core.settings.overrides import override
 from shoal.core.tasks import Tasks
