@@ -193,3 +193,27 @@ def test_heads_are_remembered_and_data_is_not() -> None:
     assert (first.data[0], second.data[0]) == ([1.0, 2.0], [3.0, 4.0])
     with pytest.raises(InvalidInput):
         decoder.decode(body("[3,4,5]"))
+
+
+def large(data: Any, shape: list[int]) -> bytes:
+    return body(json.dumps(data), json.dumps(shape), "FP64")
+
+
+@pytest.mark.parametrize("shape", [[1, 2000], [2, 3, 500], [3000, 2], [40, 1, 40]])
+def test_large_nested_data_is_the_same_as_flat(shape: list[int]) -> None:
+    values = np.arange(np.prod(shape), dtype=np.float64)
+    nested = read(large(values.reshape(shape).tolist(), shape)).inputs[0].data
+    np.testing.assert_array_equal(nested, read(large(values.tolist(), shape)).inputs[0].data)
+
+
+def test_large_lists_of_other_shapes_are_refused() -> None:
+    row = list(range(1000))
+    for data, shape in (
+        ([*row[:-1], [999]], [1000]),  # one list too many
+        ([[row[:-1]], [[*row, 999]]], [2, 1, 1000]),  # one too short, one too long
+        ([[*row[:-2], [998, 999]], []], [2, 500]),
+        ([[*row[:-2], [998, 999], []]], [1, 1, 1000]),  # as many lists as there should be
+        ([[[*row, 1000, 1001]], row[:998]], [2, 1, 1000]),
+        ([row, row], [1000, 2]),
+    ):
+        assert isinstance(refused(large(data, shape)), InvalidInput)

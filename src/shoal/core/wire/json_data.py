@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import accumulate, chain
+from operator import mul
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -43,6 +44,9 @@ _ELEMENTS: dict[str, Any] = {
 _BUFFERS: dict[str, tuple[str, Any]] = {"F": ("d", np.float64), "I": ("i", np.int64), "U": ("u", np.uint64)}
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b"[],"))
+_OPENING = ord("[")
+_WALKED = 256
+"""Bytes of text per list from which on looking at each list is cheaper than at each byte."""
 _TWO_64, _TWO_63 = 1 << 64, 1 << 63
 
 encode = msgspec.json.Encoder().encode
@@ -151,13 +155,16 @@ def _read_large(text: bytes | memoryview, datatype: str, shape: Sequence[int]) -
     """The array, or None if anything is unusual: then the exact decoder says what."""
     kind, dtype = _BUFFERS[datatype[0]]
     try:
-        buffer = _Parser.parser.parse(text).as_buffer(of_type=kind)
+        document = _Parser.parser.parse(text)
+        buffer = document.as_buffer(of_type=kind)
+        fits = _has_structure(document, text, shape)
+        del document
     except (ValueError, TypeError, RuntimeError, AttributeError):
         _Parser.parser = simdjson.Parser()
         return None
     if len(text) > _PARSER_KEEPS:
         _Parser.parser = simdjson.Parser()
-    if bytes(text[1:64]).lstrip()[:1] == b"[" and not _has_structure(text, shape):
+    if not fits:
         return None
     array = np.frombuffer(buffer, dtype=dtype)
     target = DTYPES[datatype]
@@ -169,7 +176,24 @@ def _read_large(text: bytes | memoryview, datatype: str, shape: Sequence[int]) -
         return array.astype(target, copy=False)
 
 
-def _has_structure(text: bytes | memoryview, shape: Sequence[int]) -> bool:
+def _has_structure(document: Any, text: bytes | memoryview, shape: Sequence[int]) -> bool:
+    """Whether an array is flat, or has exactly the shape; it is known to hold only lists and numbers."""
+    lists = int(np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == _OPENING))
+    if lists == 1:
+        return True
+    if lists != 1 + sum(accumulate(shape[:-1], mul)):
+        return False
+    if lists * _WALKED > len(text):
+        return _is_spelled(text, shape)
+    level = [document]
+    for size in shape[:-1]:
+        if any(len(each) != size for each in level):
+            return False
+        level = [part for each in level for part in each]
+    return all(len(each) == shape[-1] for each in level)  # all lists are counted: what is in these are numbers
+
+
+def _is_spelled(text: bytes | memoryview, shape: Sequence[int]) -> bool:
     """Whether brackets and commas are exactly those of an array of the shape."""
     if 2 * math.prod(shape) > len(text) + 1:
         return False
