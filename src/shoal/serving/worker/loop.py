@@ -6,7 +6,9 @@ has gone.
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Callable
 
 import msgspec
 
@@ -28,11 +30,14 @@ class Loop:
         channel: to the parent.
         create: makes the adapter for a spec.
         clock: monotonic seconds, the parent's clock.
+        settle: see `Residency`.
     """
 
-    def __init__(self, channel: Channel, create: Factory, clock: Clock) -> None:
+    def __init__(
+        self, channel: Channel, create: Factory, clock: Clock, settle: Callable[[], object] = gc.collect
+    ) -> None:
         self._channel = channel
-        self._residency = Residency(create, clock)
+        self._residency = Residency(create, clock, settle)
         self._clock = clock
         self._memory = Memory(clock)
 

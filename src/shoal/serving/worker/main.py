@@ -9,6 +9,7 @@ to what the model's code starts. Thread limits of numeric libraries are in the e
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -16,8 +17,12 @@ import socket
 import sys
 from io import TextIOWrapper
 
+from shoal.core.allocator import keep_freed_memory
 from shoal.core.clock import monotonic
 from shoal.serving.worker.parent import die_with_parent
+
+GC_THRESHOLD = 10_000
+"""Objects made before the youngest are looked through for cycles: about those of a hundred batches."""
 
 
 def main() -> None:
@@ -45,6 +50,16 @@ def serve(sock: socket.socket) -> None:
     from shoal.serving.worker.channel import Channel
     from shoal.serving.worker.loop import Loop
 
+    keep_freed_memory()
+    gc.set_threshold(GC_THRESHOLD)
     with sock:
         sock.setblocking(True)
-        Loop(Channel(sock), create_adapter, monotonic).run()
+        Loop(Channel(sock), create_adapter, monotonic, settle).run()
+
+
+def settle() -> None:
+    """Collect garbage, and leave what is there then out of later collections: each full one would look at all objects
+    of the model and its framework, and take longer than many a batch."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

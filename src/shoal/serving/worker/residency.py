@@ -26,9 +26,11 @@ class Residency:
     Args:
         create: makes the adapter for a spec.
         clock: monotonic seconds.
+        settle: called when models have come or gone, to put memory in order.
     """
 
-    def __init__(self, create: Factory, clock: Clock) -> None:
+    def __init__(self, create: Factory, clock: Clock, settle: Callable[[], object] = gc.collect) -> None:
+        self._settle = settle
         self._create = create
         self._clock = clock
         self._models: dict[int, Served] = {}
@@ -56,6 +58,7 @@ class Residency:
             logger.exception("load failed", extra={"model": name})
             return LoadFailed(message.model, explain(name, error).to_record())
         self._models[message.model] = served
+        self._settle()
         return loaded
 
     def _load(self, message: Load) -> tuple[Served, Loaded]:
@@ -90,7 +93,7 @@ class Residency:
         if served is not None:
             _close(served, served.spec.name)
             del served
-            gc.collect()
+            self._settle()
         return Unloaded(message.model, resident_bytes())
 
 
