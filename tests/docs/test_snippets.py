@@ -35,6 +35,7 @@ class Shout:
 
 
 @pytest.mark.process
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=lambda page: page.name)
 def test_what_a_page_says_works(page: Path, tmp_path: Path) -> None:
     with Reader(tmp_path) as reader:
@@ -42,6 +43,7 @@ def test_what_a_page_says_works(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.process
+@pytest.mark.timeout(120)
 def test_the_client_works_as_described(tmp_path: Path) -> None:
     (tmp_path / "models/shout").mkdir(parents=True)
     (tmp_path / "models/shout/model.py").write_text(SHOUT)
