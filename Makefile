@@ -61,8 +61,8 @@ test-python: ## a short form of the tests on another Python: make test-python PY
 bench: $(STAMP) ## compare with other servers in one run; writes benchmarks/README.md
 	$(BIN)/python -m benchmarks.run
 
-fuzz: $(STAMP) ## coverage-guided fuzzing of the parsers (SECONDS=60 per target)
-	$(BIN)/python -m tests.fuzz.run
+fuzz: $(STAMP) ## coverage-guided fuzzing of the parsers: SECONDS=60 per target, TARGET= for one of them
+	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60) $(if $(TARGET),--target $(TARGET))
 
 proto: $(STAMP) ## make the protobuf messages again
 	$(BIN)/python tools/make_proto.py
