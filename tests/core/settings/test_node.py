@@ -19,6 +19,14 @@ def test_a_limit_can_be_set_from_the_environment() -> None:
     assert settings.wire_limits.header_seconds == 2.5
 
 
+def test_a_limit_from_the_environment_leaves_those_of_the_file_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "shoal.yaml"
+    file.write_text("limits: {body_bytes: 1000, streams: 7}\n")
+    settings = load_node_settings(file, {"SHOAL_LIMITS__CONNECTIONS": "5", "SHOAL_LIMITS__STREAMS": "9"}, {})
+    limits = settings.wire_limits
+    assert (limits.body_bytes, limits.connections, limits.streams) == (1000, 5, 9)
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [("prot: 1", "prot"), ("limits: {body_bytes: 0}", "limits.body_bytes"), ("- 1", "list"), ("port: [", "expected")],

@@ -63,7 +63,7 @@ def load_node_settings(
     Raises:
         ConfigError: a file that cannot be read, or fields that are wrong: all of them are named.
     """
-    values: dict[str, Any] = {**_from_file(path), **_from_environment(environment)}
+    values = _over(_from_file(path), _from_environment(environment))
     values.update({name: value for name, value in overrides.items() if value is not None})
     try:
         settings = NodeSettings.model_validate(values)
@@ -71,6 +71,15 @@ def load_node_settings(
         raise ConfigError(_sentences(error), hint="see docs/reference/settings.md for all settings") from error
     _refuse_unsafe(settings)
     return settings
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """The values of both; of `limits`, one that is said above leaves the others of below as they are."""
+    merged = {**below, **above}
+    for name in below.keys() & above.keys():
+        if isinstance(below[name], dict) and isinstance(above[name], dict):
+            merged[name] = {**below[name], **above[name]}
+    return merged
 
 
 def _from_file(path: Path | None) -> dict[str, Any]:
