@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 30.0
 """How long it is kept without work."""
+STARTS = 3
+"""How often it is started for a job, if it dies before it is ready."""
 NOT_STARTED = "not_started"
 """Label of the loss of a job for which no worker could be had."""
 
@@ -71,11 +73,8 @@ class Spare:
         self._lose_waiting()
 
     async def _start(self) -> None:
-        member = self._member = self._make(Hooks(on_room=self._rest, on_end=self._ended))
-        try:
-            await member.start()
-        except (ShoalError, WorkerDied) as error:
-            logger.warning("no quarantine worker: %s", describe(error), extra={"model": member.spec.name})
+        member = await self._raise()
+        if member is None:
             self._lose_waiting()
             return
         assert member.process is not None
@@ -84,6 +83,20 @@ class Spare:
         if job is not None:
             member.send(job)
         await member.finish()
+
+    async def _raise(self) -> Member | None:
+        """A worker that is ready; one that dies before may have been killed by chance, and is started again."""
+        for _ in range(STARTS):
+            member = self._member = self._make(Hooks(on_room=self._rest, on_end=self._ended))
+            try:
+                await member.start()
+            except (ShoalError, WorkerDied) as error:
+                logger.warning("no quarantine worker: %s", describe(error), extra={"model": member.spec.name})
+                if isinstance(error, ShoalError):
+                    break
+            else:
+                return member
+        return None
 
     def _lose_waiting(self) -> None:
         job, self._waiting = self._waiting, None

@@ -1,0 +1,100 @@
+"""The quarantine worker, with members that come up or do not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from shoal.core.errors import NotReady
+from shoal.core.model import ModelSpec
+from shoal.serving.pool.jobs import Job, Loss
+from shoal.serving.pool.member import Hooks, WorkerDied
+from shoal.serving.pool.spare import STARTS, Spare
+from shoal.serving.pool.supervisor import WorkerState
+
+SPEC = ModelSpec(name="m", path="/nowhere", runtime="python")
+
+
+class Process:
+    """One that may be given less of the processor."""
+
+    def lower_priority(self) -> None:
+        return
+
+
+class FakeMember:
+    """Implements what a spare needs of `Member`: `failure` is raised by `start`."""
+
+    def __init__(self, failure: Exception | None) -> None:
+        self.spec = SPEC
+        self.process = Process()
+        self.state = WorkerState.STARTING
+        self.jobs: list[Job] = []
+        self.failure = failure
+
+    async def start(self) -> None:
+        await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+        self.state = WorkerState.READY
+
+    def send(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    async def finish(self) -> None:
+        return
+
+
+class Owner:
+    """Hears of lost jobs."""
+
+    def __init__(self) -> None:
+        self.losses: list[Loss] = []
+
+    def done(self, job: Job, done: object, payload: bytes | bytearray) -> None:
+        raise AssertionError("nothing answers here")
+
+    def lost(self, job: Job, loss: Loss) -> None:
+        self.losses.append(loss)
+
+
+def ask(failures: list[Exception | None]) -> tuple[list[FakeMember], Owner]:
+    """Send a spare one job; its members fail like this, in turn."""
+    members: list[FakeMember] = []
+    coming: Iterator[Exception | None] = iter(failures)
+    owner = Owner()
+
+    def make(hooks: Hooks) -> FakeMember:
+        members.append(FakeMember(next(coming)))
+        return members[-1]
+
+    async def main() -> None:
+        spare = Spare(make, lambda reason: None)  # type: ignore[arg-type]
+        spare.send(Job([], 0, 1, owner, 0.0))
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    return members, owner
+
+
+@pytest.mark.parametrize("deaths", range(STARTS))
+def test_one_that_dies_while_it_starts_is_started_again(deaths: int) -> None:
+    members, owner = ask([WorkerDied("SIGKILL")] * deaths + [None])
+    assert len(members) == deaths + 1
+    assert len(members[-1].jobs) == 1
+    assert owner.losses == []
+
+
+def test_it_gives_up_in_the_end() -> None:
+    members, owner = ask([WorkerDied("SIGKILL")] * STARTS)
+    assert len(members) == STARTS
+    assert [loss.suspect for loss in owner.losses] == [False]
+
+
+def test_a_model_that_cannot_be_loaded_is_not_tried_again() -> None:
+    members, owner = ask([NotReady("no")])
+    assert len(members) == 1
+    assert len(owner.losses) == 1
