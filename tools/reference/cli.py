@@ -54,8 +54,8 @@ def _command(name: str, command: Any, hints: dict[str, Any]) -> str:
         rows = [(f"`{each.name.upper()}`", _kind(hints[each.name]), each.help) for each in arguments]
         parts.append(table(("argument", "type", "meaning"), rows))
     if options:
-        rows = [_option(each, hints[each.name]) for each in options]
-        parts.append(table(("option", "type", "default", "meaning"), rows))
+        told = [_option(each, hints[each.name]) for each in options]
+        parts.append(table(("option", "type", "default", "meaning"), told))
     return "\n\n".join([*parts, *_epilog(command.epilog)])
 
 

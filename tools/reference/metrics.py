@@ -51,7 +51,7 @@ def families() -> list[AnyFamily]:
     """Every family that a node has, in the order of their names."""
 
     async def made() -> list[AnyFamily]:
-        return Node(NodeSettings(port=0), [Path()]).metrics.families
+        return Node(NodeSettings.model_validate({"port": 0}), [Path()]).metrics.families
 
     return sorted(asyncio.run(made()), key=lambda family: family.name)
 
