@@ -265,3 +265,25 @@ def test_it_dies_with_its_parent(tmp_path: Path) -> None:
             assert select.select([watch], [], [], 10)[0]
         finally:
             os.close(watch)
+
+
+COUNTING = """
+import gc
+
+
+class Counting:
+    def predict_all(self, inputs):
+        return [str(gc.get_freeze_count() > 10_000) for _ in inputs]
+"""
+
+
+def test_what_is_loaded_is_left_out_of_garbage_collections(worker: Process, tmp_path: Path) -> None:
+    worker.receive()
+    assert isinstance(worker.load(1, python_model(tmp_path / "counting", COUNTING)), Loaded)
+    for _ in range(2):
+        (answer,) = worker.ask(1, [texts("x")])
+        assert isinstance(answer, bytes)
+        assert predict_all.decode_response(answer) == (["True"], {})
+        assert isinstance(worker.load(2, python_model(tmp_path / "echo", ECHO)), Loaded)
+        worker.send(Unload(2))
+        assert isinstance(worker.receive()[0], Unloaded)

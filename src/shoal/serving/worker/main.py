@@ -22,11 +22,12 @@ from shoal.core.clock import monotonic
 from shoal.serving.worker.parent import die_with_parent
 
 GC_THRESHOLD = 10_000
-"""Objects made before the youngest are looked through for cycles: about those of a hundred batches."""
+"""Objects made before the youngest are looked through for cycles: those of many batches, or of a framework's import."""
 
 
 def main() -> None:
     """Run a worker until it is told to stop (exit code 0) or its parent has gone."""
+    gc.set_threshold(GC_THRESHOLD)
     parser = argparse.ArgumentParser(prog="python -m shoal.serving.worker")
     parser.add_argument("--fd", type=int, required=True, help="the inherited end of a Unix socket pair")
     number = parser.parse_args().fd
@@ -51,7 +52,6 @@ def serve(sock: socket.socket) -> None:
     from shoal.serving.worker.loop import Loop
 
     keep_freed_memory()
-    gc.set_threshold(GC_THRESHOLD)
     with sock:
         sock.setblocking(True)
         Loop(Channel(sock), create_adapter, monotonic, settle).run()
