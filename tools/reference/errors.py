@@ -17,10 +17,11 @@ is about. Over HTTP they are the body; over gRPC they are in `google.rpc.Status`
 `RetryInfo`).
 """
 
-EXAMPLE = """\
-{"error": "'inputs' must have 4 columns, its shape is ['rows', 3]", "code": "invalid_input",
- "request_id": "6f1c0a...", "field": "inputs.inputs"}
-"""
+EXAMPLE = errors.InvalidInput(
+    "the model's input 'inputs' has shape [-1, 4], not [1, 3]",
+    hint="-1 stands for any size; the first dimension is the batch",
+    field="inputs[0].shape",
+)
 
 CLASSES = """\
 In Python they are the classes of `shoal.core.errors`, the same in the server and in the [client](../client.md). The
@@ -67,7 +68,7 @@ def make() -> str:
     return page(
         "Errors",
         INTRODUCTION,
-        block(EXAMPLE, "json"),
+        block(problems.http_body(EXAMPLE, "ca03a2c5-1").decode(), "json"),
         table(("code", "HTTP", "gRPC", "meaning", "what to do"), rows),
         CLASSES,
     )
