@@ -96,15 +96,16 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("kills", [12])
+@pytest.mark.parametrize("kills", [12, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
 def test_random_kills_under_load_cost_no_request_an_error(node: RunningNode, kills: int) -> None:
     chance = random.Random(7)
 
     async def scenario() -> None:
-        async with AsyncClient(node.url, timeout=20) as client:
+        async with AsyncClient(node.url, timeout=20, retries=0) as client:
             async with load(client, callers=8) as ledger:
                 for _ in range(kills):
                     await asyncio.sleep(chance.uniform(0.05, 0.25))
+                    await until(lambda: len(workers(node.process.pid)) >= 6)
                     os.kill(chance.choice(workers(node.process.pid)), signal.SIGKILL)
                 await asyncio.sleep(0.5)
             assert set(ledger.outcomes) == {"ok"}, ledger.outcomes
