@@ -53,6 +53,16 @@ PATHS = (
     "/v2/models/oracle/predict_all",
 )
 
+METHODS = (
+    "ModelInfer",
+    "ModelReady",
+    "ModelMetadata",
+    "ModelConfig",
+    "ModelStatistics",
+    "RepositoryIndex",
+    "ServerMetadata",
+)
+
 _change = mutate.tokens(b'"arrays"', b'"oracle"', b'"y"', *JSON_WORDS)
 
 
@@ -133,18 +143,18 @@ def test_mutated_rpcs_get_clear_answers(unhurt: RunningNode, rounds: int) -> Non
     random, seeds = Random(rounds), _messages()
     seen: Counter[grpc.StatusCode] = Counter()
     with grpc.insecure_channel(f"127.0.0.1:{unhurt.port}") as channel:
-        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        methods = [channel.unary_unary(f"/inference.GRPCInferenceService/{name}") for name in METHODS]
         for _ in range(RPCS * rounds):
             message = mutate.records(random.choice(seeds), random)
-            code = _call(infer, message)
+            code = _call(methods[0] if random.random() < 0.7 else random.choice(methods), message)
             assert code not in (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS), message
             seen[code] += 1
     assert {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT} <= seen.keys(), seen
 
 
-def _call(infer: Any, message: bytes) -> grpc.StatusCode:
+def _call(method: Any, message: bytes) -> grpc.StatusCode:
     try:
-        infer(message, timeout=20)
+        method(message, timeout=20)
     except grpc.RpcError as error:
         return error.code()  # type: ignore[no-any-return,attr-defined]
     return grpc.StatusCode.OK
