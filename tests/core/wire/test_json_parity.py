@@ -83,3 +83,25 @@ def test_a_repeated_frame_is_read_with_its_own_numbers(numbers: list[float]) -> 
     second = decoder.decode(BODIES[0].replace(b"[1,2]", json.dumps(numbers).encode()))
     assert second.head is first.head
     assert list(second.data[0]) == numbers
+
+
+IDS = [b'{"id":"%b",', b'{ "id": "%b", ', b'{"id" : "%b" ,']
+
+
+@settings(max_examples=1000)
+@given(bodies(), st.sampled_from(IDS), st.sampled_from([b"", b"7", b"a b", b"\\u0041", b'"', b"\xc3\xa9", b"x" * 300]))
+def test_an_id_in_front_does_not_change_what_is_accepted(body: bytes, form: bytes, id: bytes) -> None:
+    for text in (
+        form % id + body[1:],
+        form % id + body[1:-1] + b',"id":null}',
+        form % id + b'"\\u0069d":null,' + body[1:],
+    ):
+        test_what_is_accepted_is_what_it_says.hypothesis.inner_test(text)  # type: ignore[attr-defined]
+
+
+def test_requests_that_differ_in_their_ids_share_a_head() -> None:
+    decoder = v2_json.Decoder()
+    first, second = (decoder.decode(b'{"id":"%d",' % at + BODIES[0][1:]) for at in range(2))
+    assert first.head is second.head
+    assert (first.id, second.id) == ("0", "1")
+    assert (first.to_request().id, second.to_request().id) == ("0", "1")

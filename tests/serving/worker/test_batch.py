@@ -362,3 +362,10 @@ def test_answers_that_are_too_large_together(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(batch, "MAX_PAYLOAD", 400)
     answers, _ = ask(TypedModel(oracle), [as_json(tensor([[float(at)]])) for at in range(5)])
     assert [type(answer) for answer in answers] == [bytes, bytes, ModelError, ModelError, ModelError]
+
+
+def test_requests_that_differ_in_their_ids_get_their_own_back() -> None:
+    plain = as_json(tensor([[1.0, 2.0]]))[1]
+    bodies: list[Body] = [(Format.V2_JSON, b'{"id":"%d",' % at + plain[1:], -1) for at in range(3)]
+    answers, _ = ask(TypedModel(oracle, inputs=[ROW]), [*bodies, (Format.V2_JSON, plain, -1)])
+    assert [json.loads(answer).get("id") for answer in answers if isinstance(answer, bytes)] == ["0", "1", "2", None]

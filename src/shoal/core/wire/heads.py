@@ -68,13 +68,15 @@ class Decoded:
     Attributes:
         head: shared with other requests of the same head; never changed.
         data: per input a flat list of numbers, bools, `str` or `bytes`, or an array with as many elements.
+        id: of the request; that of the head unless requests with other ids share it.
     """
 
-    __slots__ = ("data", "head")
+    __slots__ = ("data", "head", "id")
 
-    def __init__(self, head: RequestHead, data: Sequence[Any]) -> None:
+    def __init__(self, head: RequestHead, data: Sequence[Any], id: str | None = None) -> None:
         self.head = head
         self.data = data
+        self.id = head.id if id is None else id
 
     def to_request(self) -> InferenceRequest:
         """The request as nouns, its tensors as arrays of their shape."""
@@ -86,7 +88,7 @@ class Decoded:
             for each, data in zip(head.inputs, self.data, strict=True)
         ]
         outputs = None if head.outputs is None else list(head.outputs)
-        return InferenceRequest(tensors, head.id, head.parameters, outputs, head.model_name, head.model_version)
+        return InferenceRequest(tensors, self.id, head.parameters, outputs, head.model_name, head.model_version)
 
 
 class Memo(Generic[K, V]):

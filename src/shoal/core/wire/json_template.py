@@ -6,11 +6,13 @@ arrays on their own; together that is as strict as reading the whole.
 
 from __future__ import annotations
 
+import re
 import secrets
 
 from shoal.core.wire.json_data import SMALL
 
 _KEY = b'"data"'
+_ID = re.compile(rb'\{[ ]?"id"[ ]?:[ ]?"([ !#-\[\]-~]{0,256})"[ ]?,[ ]?(?=")')
 PLACE = 10**15 + secrets.randbelow(10**15)
 """What stands for the first array cut out of a request; no client can guess it, so none can write it itself."""
 
@@ -38,6 +40,20 @@ def split(body: bytes) -> tuple[bytes, list[bytes | memoryview]]:
         at = body.find(_KEY, at)
     pieces.append(body[start:])
     return b"".join(pieces), spans
+
+
+def without_id(body: bytes) -> tuple[str, bytes] | None:
+    """The id of a small body that starts with it, and the body without it; None if there is any doubt.
+
+    Ids differ from request to request, so that no template would be seen twice with them.
+    """
+    match = _ID.match(body) if body[:2] in (b'{"', b"{ ") and len(body) <= SMALL else None
+    if match is None:
+        return None
+    rest = b"{" + body[match.end() :]
+    if b'"id"' in rest or b"\\" in rest:  # a second id, maybe; or a name that is written otherwise
+        return None
+    return match[1].decode(), rest
 
 
 def around(template: bytes) -> tuple[bytes, bytes]:

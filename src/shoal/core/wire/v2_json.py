@@ -93,6 +93,11 @@ class Decoder:
                 return self._guess(body, self._last)
             except InvalidInput:
                 pass  # the general way tells what is wrong
+        parts = json_template.without_id(body)
+        if parts is not None:
+            decoded = self._decode_named(*parts)
+            if decoded is not None:
+                return decoded
         template, spans = json_template.split(body)
         if not spans:
             return self._decode_whole(body)
@@ -109,6 +114,14 @@ class Decoder:
         return Decoded(
             head, [self._read(at, each, span) for at, (each, span) in enumerate(zip(inputs, spans, strict=True))]
         )
+
+    def _decode_named(self, id: str, rest: bytes) -> Decoded | None:
+        """A request that starts with its id, which no other may share; None if only the whole can tell."""
+        try:
+            decoded = self.decode(rest)
+        except InvalidInput:
+            return None
+        return Decoded(decoded.head, decoded.data, id)
 
     def _guess(self, body: bytes, head: RequestHead) -> Decoded:
         """The request, if it is the one before with another array in it: then it has the same head."""

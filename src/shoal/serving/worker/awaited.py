@@ -63,7 +63,8 @@ class Awaited(Style):
 
     async def _answer(self, item: Item) -> InferenceResponse | ShoalError:
         try:
-            return complete(await self._adapter.predict(_named(item)), item.decoded.head)
+            decoded = item.decoded
+            return complete(await self._adapter.predict(_named(item)), decoded.head, decoded.id)
         except ModelContract as error:
             return error
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a user's code may raise anything

@@ -16,7 +16,7 @@ from shoal.core.call import Format
 from shoal.core.errors import InvalidInput, ModelContract, ShoalError
 from shoal.core.types import InferenceResponse, Tensor
 from shoal.core.wire import json_data, predict_all, protobuf, raw_data, v1_json, v2_binary, v2_json, v2_proto
-from shoal.core.wire.heads import Memo, RequestHead
+from shoal.core.wire.heads import Decoded, Memo, RequestHead
 from shoal.core.wire.raw_data import Buffer
 from shoal.serving.worker.columns import Answer, Column, Columns
 from shoal.serving.worker.items import Item, Result
@@ -58,16 +58,17 @@ class Encoder:
             if result.errors:
                 raise _first_error(result)
             if item.form == Format.V2_PROTO and head.binary:
-                return self._raw_proto(head, result), -1
+                return self._raw_proto(head, item.decoded.id, result), -1
             if item.form == Format.V2_JSON and not _wants_binary(head):
-                return self._json(head, result), -1
-        return self._general(item.form, head, result)
+                return self._json(head, item.decoded.id, result), -1
+        return self._general(item, result)
 
-    def _json(self, head: RequestHead, answer: Answer) -> bytes:
+    def _json(self, head: RequestHead, id: str | None, answer: Answer) -> bytes:
         columns = answer.columns if head.outputs is None else _chosen(answer, head)
         start, stop = answer.start, answer.stop
-        id = b"" if head.id is None else b'"id":' + json_data.encode(head.id) + b","
-        parts = [self._start, id, b'"outputs":[']
+        parts = [self._start, b'"outputs":[']
+        if id is not None:
+            parts.insert(1, b'"id":%b,' % json_data.encode(id))
         for column in columns:
             key = (column.name, stop - start)
             prefix = answer.columns.heads.get(key)
@@ -90,7 +91,7 @@ class Encoder:
             hint = "set `allow_nonfinite: true` in model.yaml if that is meant to be"
             raise ModelContract(f"output {column.name!r} has a number that is not finite", hint=hint)
 
-    def _raw_proto(self, head: RequestHead, answer: Answer) -> Body:
+    def _raw_proto(self, head: RequestHead, id: str | None, answer: Answer) -> Body:
         columns = answer.columns if head.outputs is None else _chosen(answer, head)
         start, stop = answer.start, answer.stop
         key = (None if head.outputs is None else tuple(each.name for each in columns), stop - start)
@@ -103,7 +104,7 @@ class Encoder:
                 self._check_finite(each)
             raws.append(_raw(each, start, stop))
         records = protobuf.raw_records(raws, v2_proto.RAW_OUTPUT_TAG)
-        body = (meta, *records) if head.id is None else (meta, v2_proto.id_record(head.id), *records)
+        body = (meta, *records) if id is None else (meta, v2_proto.id_record(id), *records)
         return b"".join(body) if sum(map(len, raws)) < _JOIN_BELOW else list(body)
 
     def _proto_head(self, columns: Sequence[Column], rows: int) -> bytes:
@@ -148,7 +149,8 @@ class Encoder:
         rows: list[Any] = part.tolist()
         return rows
 
-    def _general(self, form: int, head: RequestHead, result: Answer | InferenceResponse) -> tuple[Body, int]:
+    def _general(self, item: Item, result: Answer | InferenceResponse) -> tuple[Body, int]:
+        form, head = item.form, item.decoded.head
         if form == Format.PREDICT_ALL:
             answer = _as_answer(result)
             return self._texts(answer), -1
@@ -156,7 +158,7 @@ class Encoder:
             answer = _as_answer(result)
             rows = [(each.name, self._rows(each, answer.start, answer.stop)) for each in answer.columns]
             return v1_json.encode_response(rows, columns=head.columns), -1
-        response = self._response(result, head)
+        response = self._response(result, item.decoded)
         if form == Format.V2_PROTO:
             if not head.binary:
                 response.outputs = [_widened(each) for each in response.outputs]
@@ -167,12 +169,12 @@ class Encoder:
             return v2_binary.encode_response(response, binary, special=self._special)
         return v2_json.encode_response(response, special=self._special), -1
 
-    def _response(self, result: Answer | InferenceResponse, head: RequestHead) -> InferenceResponse:
+    def _response(self, result: Answer | InferenceResponse, decoded: Decoded) -> InferenceResponse:
         """The result as nouns, with the model's own name, its numbers checked."""
         if isinstance(result, Answer):
-            chosen = result.columns if head.outputs is None else _chosen(result, head)
+            chosen = result.columns if decoded.head.outputs is None else _chosen(result, decoded.head)
             outputs = [_tensor(each, result.start, result.stop) for each in chosen]
-            response = InferenceResponse(outputs, id=head.id)
+            response = InferenceResponse(outputs, id=decoded.id)
         else:
             response = result
         response.model_name, response.model_version = self._name, self._version

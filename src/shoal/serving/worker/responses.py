@@ -18,7 +18,7 @@ _warned: set[tuple[str, str]] = set()
 _MOST_WARNINGS = 1000
 
 
-def complete(response: object, head: RequestHead) -> InferenceResponse:
+def complete(response: object, head: RequestHead, id: str | None) -> InferenceResponse:
     """An author's response with arrays for data and only the outputs that the request names.
 
     Data that does not fit its declared number type (text or objects declared FP32, say) is sent as ``BYTES``, with one
@@ -33,7 +33,7 @@ def complete(response: object, head: RequestHead) -> InferenceResponse:
     outputs = [_mended(each) for each in response.outputs]
     if head.outputs is not None:
         outputs = [_find(outputs, each.name, at) for at, each in enumerate(head.outputs)]
-    return InferenceResponse(outputs, response.model_name, response.model_version, head.id, response.parameters)
+    return InferenceResponse(outputs, response.model_name, response.model_version, id, response.parameters)
 
 
 def _find(outputs: list[Tensor], name: str, at: int) -> Tensor:
