@@ -16,7 +16,7 @@ from shoal.testing.node import serve
 from support.faulty_models import faulty_model
 from support.processes import descriptors, resident_bytes, workers
 
-SECONDS = float(os.environ.get("SHOAL_SOAK_SECONDS", "12"))
+SECONDS = float(os.environ.get("SHOAL_SOAK_SECONDS", "8"))
 MEBI = 1024 * 1024
 SLOPE = 1 * MEBI / 100_000
 """Bytes that the node may grow by for each request."""

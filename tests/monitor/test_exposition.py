@@ -49,5 +49,12 @@ def test_label_values_cannot_break_out_of_their_quotes(value: str) -> None:
 def test_a_family_without_children_is_left_out() -> None:
     metrics = Metrics()
     metrics.histogram("shoal_seconds", "Time.")
-    assert expose(metrics) == (b"", CONTENT_TYPE)
+    assert render(metrics) == b""
     assert CONTENT_TYPE.startswith(b"text/plain; version=0.0.4")
+
+
+def test_the_process_tells_of_its_own_processor_time_memory_and_files() -> None:
+    text, content_type = expose(Metrics())
+    assert content_type == CONTENT_TYPE
+    names = [line.partition(" ")[0] for line in text.decode().splitlines() if not line.startswith("#")]
+    assert {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"} <= {*names}

@@ -1,7 +1,8 @@
 """Our metrics as Prometheus text, written by prometheus-client.
 
 Histograms are classic ones (`_bucket`, `_sum`, `_count`), so that any Prometheus can take quantiles over many nodes;
-percentiles are never computed here. Names and label values are escaped by prometheus-client.
+percentiles are never computed here. Names and label values are escaped by prometheus-client. The node's own processor
+time, memory and open files come with them under the names that all exporters use (``process_cpu_seconds_total``, ...).
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from shoal.core.metrics import AnyFamily, Counter, Gauge, Histogram, Metrics
 
+_process = ProcessCollector(registry=None)
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
 
 
@@ -26,8 +28,8 @@ def render(metrics: Metrics) -> bytes:
 
 
 def expose(metrics: Metrics) -> tuple[bytes, bytes]:
-    """The text and its content type, as the gateway wants them."""
-    return render(metrics), CONTENT_TYPE
+    """The text, with that of this process, and its content type, as the gateway wants them."""
+    return render(metrics) + generate_latest(_process), CONTENT_TYPE
 
 
 class _Snapshot(Collector):
