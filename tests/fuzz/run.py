@@ -4,7 +4,8 @@
     python -m tests.fuzz.run --replay FILE --target NAME
 
 What breaks a target is kept under `tests/fuzz/crashes/TARGET/`, with the command that runs it again. Work files lie in
-`tests/fuzz/.work/`; `--keep` adds those that reach code which the kept corpus does not, as far as there is room.
+`tests/fuzz/.work/`; `--keep` adds those that take steps in the code which the kept corpus does not, as far as there is
+room.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
+from fuzz.keeping import keep  # noqa: E402
 from fuzz.registry import TARGETS  # noqa: E402 - found beside this file, wherever it is started
 from fuzz.target import CORPUS, CRASHES, HERE, MAX_INPUT, Target, run_bounded  # noqa: E402
 
 WORK = HERE / ".work"
-MOST_KEPT = 40
 _STATUS = re.compile(r"#(\d+)\t(?:DONE|pulse|NEW|REDUCE|RELOAD|INITED)\s+cov: (\d+) ft: (\d+) corp: (\d+)")
 
 
@@ -39,7 +40,8 @@ def main() -> int:
     broken = sum(not _fuzz(target, options.seconds) for target in targets)
     if options.keep:
         for target in targets:
-            _keep(target)
+            inputs = [path.read_bytes() for path in (WORK / target.name).iterdir()]
+            print(f"{target.name:16} {keep(target, inputs):>3} inputs kept")
     return min(broken, 100)
 
 
@@ -103,32 +105,6 @@ def _complain(target: Target, artifacts: list[Path], log: str) -> None:
     for path in artifacts:
         shown = path.relative_to(TESTS.parent)
         print(f"{target.name} BROKE; run it again: python -m tests.fuzz.run --target {target.name} --replay {shown}")
-
-
-def _keep(target: Target) -> None:
-    """Add to the kept corpus what reaches new code, the smallest first, up to `MOST_KEPT` files."""
-    kept, merged = CORPUS / target.name, WORK / f"{target.name}.merged"
-    shutil.rmtree(merged, ignore_errors=True)
-    merged.mkdir(parents=True)
-    kept.mkdir(parents=True, exist_ok=True)
-    _child(
-        target,
-        "-merge=1",
-        "-use_value_profile=0",
-        str(merged),
-        str(WORK / f"{target.name}.seeds"),
-        str(WORK / target.name),
-    )
-    room = MOST_KEPT - len(list(kept.iterdir()))
-    known = {path.read_bytes() for path in kept.iterdir()} | set(target.seeds())
-    fresh = sorted((path for path in merged.iterdir() if path.read_bytes() not in known), key=_size)
-    step = max(1, len(fresh) // max(1, room))
-    for path in fresh[::step][: max(0, room)]:
-        shutil.copyfile(path, kept / path.name[:16])
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
 
 
 if __name__ == "__main__":
