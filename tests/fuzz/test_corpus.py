@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from random import Random
 
@@ -49,7 +50,7 @@ def test_mutations_hold(target: Target) -> None:
     run()
 
 
-def _mutations(target: Target, examples: list[bytes], random: Random):
+def _mutations(target: Target, examples: list[bytes], random: Random) -> Iterator[bytes]:
     while True:
         data = random.choice(examples)
         for _ in range(random.choice((1, 1, 1, 2, 4))):
