@@ -13,8 +13,8 @@ from shoal.node import Node
 
 INTRODUCTION = """\
 `GET /metrics` on the data port, in the text format of Prometheus. A family appears with its first value. Percentiles
-are never computed here: histograms are, so that quantiles may be taken over any number of nodes. The node's own processor
-time, memory and open files come with them, as `process_cpu_seconds_total`, `process_resident_memory_bytes`,
+are never computed here: histograms are, so that quantiles may be taken over any number of nodes. The node's own
+processor time, memory and open files come with them, as `process_cpu_seconds_total`, `process_resident_memory_bytes`,
 `process_open_fds` and their like.
 """
 
