@@ -4,9 +4,8 @@ Files: `.skops` (checked types, no code), `.joblib`, `.pkl` (with trust). The in
 `[rows, n]`, or a column per feature name; pipelines that choose columns by name take only the latter, and text
 vectorisers take BYTES. Outputs are the methods named by the parameter ``outputs``, by default `predict`.
 
-Small batches spend their time in checks, so those of parameters are off, that of finite numbers is off where the
-decoder has refused NaN already, and linear models are done without any (see `linear`). `n_jobs` of all
-parts is the model's thread limit: a pool per call costs milliseconds.
+Small batches spend their time in checks, so those of parameters are off, and that of finite numbers is off where the
+decoder has refused NaN already. `n_jobs` of all parts is the model's thread limit: a pool per call costs milliseconds.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from shoal.core.model import ModelSpec
 from shoal.core.types import Signature, TensorSpec
 from shoal.serving.adapters.base import Array, TypedAdapter
 from shoal.serving.adapters.lean import hidden
-from shoal.serving.adapters.linear import Function, arithmetic
 from shoal.serving.adapters.pickles import load_pickle
 from shoal.serving.adapters.tables import column_of, decode_texts, matrix_of, probe_outputs
 
@@ -49,12 +47,9 @@ class SKLearn(TypedAdapter):
         self._takes_text = hasattr(first, "build_analyzer")
         self._texts = _text_columns(first) if self._names and hasattr(first, "transformers_") else None
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        self._functions = self._without_checks() if self._finite else None
 
     def predict(self, inputs: dict[str, Array]) -> Mapping[str, Array | Sequence[object]]:
         rows = self._rows(inputs)
-        if self._functions is not None and isinstance(rows, np.ndarray) and rows.dtype == np.float64:
-            return {name: function(rows) for name, function in self._functions}
         sklearn.set_config(assume_finite=self._finite, skip_parameter_validation=True)
         return {name: _plain(method(rows)) for name, method in self._methods}
 
@@ -65,14 +60,6 @@ class SKLearn(TypedAdapter):
 
     def accepts(self, names: Sequence[str]) -> bool:
         return bool(self._names) and set(names) == set(self._names)
-
-    def _without_checks(self) -> list[tuple[str, Function]] | None:
-        """The methods as arithmetic, if all of them are."""
-        if not self._width or self._texts is not None:
-            return None
-        found = [(name, arithmetic(self.estimator, name, self._width)) for name, _ in self._methods]
-        known = [(name, function) for name, function in found if function is not None]
-        return known if len(known) == len(found) else None
 
     def _inputs(self) -> tuple[TensorSpec, ...]:
         if self._texts is not None:
