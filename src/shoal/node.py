@@ -31,9 +31,9 @@ from shoal.monitor.exposition import expose
 from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
 from shoal.serving.gateway.application import Application
-from shoal.serving.gateway.apps import AppProxy
-from shoal.serving.gateway.listener import Listener
-from shoal.serving.gateway.tls import server_context
+from shoal.serving.gateway.endpoints.apps import AppProxy
+from shoal.serving.gateway.sockets.listener import Listener
+from shoal.serving.gateway.sockets.tls import server_context
 from shoal.serving.hosting import Hosting
 from shoal.serving.pool.app import AppProcess
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz import mutate
-from fuzz.target import Target, refused
 from google.protobuf.message import DecodeError
 
+from fuzz import mutate
+from fuzz.target import Target, refused
 from shoal.core._generated import shoal_inference_pb2 as pb
 from shoal.core.call import Format
 from shoal.core.errors import ConfigError, InvalidInput, Unsupported

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from fuzz.target import CORPUS, Check, Target
-
 import shoal
+from fuzz.target import CORPUS, Check, Target
 
 MOST_KEPT = 40
 _SOURCE = str(Path(shoal.__file__).parent)

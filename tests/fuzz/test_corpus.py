@@ -7,10 +7,11 @@ from itertools import islice
 from random import Random
 
 import pytest
-from fuzz.registry import TARGETS
-from fuzz.target import CORPUS, MAX_INPUT, Target, run_bounded
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+from fuzz.registry import TARGETS
+from fuzz.target import CORPUS, MAX_INPUT, Target, run_bounded
 
 PER_EXAMPLE = 40
 EXAMPLES = 50

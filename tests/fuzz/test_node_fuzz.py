@@ -19,11 +19,11 @@ from typing import Any
 import grpc
 import pytest
 import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+
 from fuzz import mutate
 from fuzz.body_targets import JSON_WORDS, v1_seeds, v2_json_seeds
 from fuzz.wire_targets import HTTP1_WORDS
-from hypothesis import HealthCheck, Phase, given, settings
-
 from shoal.core.types import InferenceRequest, Tensor
 from shoal.core.wire import v2_proto
 from shoal.core.wire.http2 import PREFACE

@@ -13,20 +13,21 @@ from random import Random
 from typing import Any
 
 import msgspec
+
 from fuzz import mutate
 from fuzz.target import Target, refused
-
 from shoal.core.errors import ErrorRecord, InvalidInput, NotFound, TooLarge, Unsupported
 from shoal.core.ipc import frames, messages
 from shoal.core.limits import WireLimits
 from shoal.core.model import ModelSpec
 from shoal.core.wire import grpc
-from shoal.core.wire.http1 import RequestParser
-from shoal.core.wire.http1_head import Refusal
+from shoal.core.wire.http1.head import Refusal
+from shoal.core.wire.http1.parser import RequestParser
 from shoal.core.wire.http2 import PREFACE, Connection, Limits, RequestHead, encode_block
 from shoal.core.wire.http2 import frames as h2
-from shoal.serving.gateway import compression, paths
+from shoal.serving.gateway import paths
 from shoal.serving.gateway.problems import MethodNotAllowed
+from shoal.serving.gateway.sockets import compression
 from support.http2_wire import POST, RawClient, Recorder, grpc_head, split
 
 REFUSALS = frozenset((400, 413, 414, 417, 431, 501, 505))

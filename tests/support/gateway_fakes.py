@@ -18,7 +18,7 @@ from shoal.core.model import Batching, Limits, ModelSpec, ModelState
 from shoal.core.types import Signature, TensorSpec
 from shoal.monitor.exposition import expose
 from shoal.serving.gateway.application import Application
-from shoal.serving.gateway.apps import AppProxy
+from shoal.serving.gateway.endpoints.apps import AppProxy
 from shoal.serving.gateway.exchange import Exchange, Headers, Rpc, Streaming, Unary
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from shoal.serving.gateway.exchange import Exchange, WireLimits
-from shoal.serving.gateway.listener import Listener
+from shoal.serving.gateway.sockets.listener import Listener
 
 
 def echo(exchange: Exchange) -> None:

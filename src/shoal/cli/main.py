@@ -9,9 +9,9 @@ import sys
 
 import typer
 
-from shoal import __version__
 from shoal.cli import bench, doctor, init, predict, serve
 from shoal.core.errors import ConfigError, ShoalError
+from shoal.core.version import __version__
 
 app = typer.Typer(
     name="shoal",

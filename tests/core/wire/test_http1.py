@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.core.wire.http1 import RequestParser
-from shoal.core.wire.http1_head import Head, Refusal, parse_head
+from shoal.core.wire.http1.head import Head, Refusal, parse_head
+from shoal.core.wire.http1.parser import RequestParser
 from support.http1_vectors import ACCEPTED, REFUSED
 
 LIMITS = dataclasses.make_dataclass(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.core.wire.http1_response import date_line, has_body, response_head
+from shoal.core.wire.http1.response import date_line, has_body, response_head
 
 
 class Reader:

@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from shoal.core.model import ModelState
 from shoal.serving.gateway.exchange import WireLimits
-from shoal.serving.gateway.listener import Listener
+from shoal.serving.gateway.sockets.listener import Listener
 from support.gateway_fakes import Gateway, default_handles, handle
 from support.triton import GrpcClient, HttpClient
 

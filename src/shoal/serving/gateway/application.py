@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from shoal.core.metrics import Metrics
 from shoal.core.ports import Models
-from shoal.serving.gateway.apps import AppProxy
-from shoal.serving.gateway.grpc_health import HealthService
-from shoal.serving.gateway.grpc_services import rpc_methods
-from shoal.serving.gateway.health import Health
+from shoal.serving.gateway.endpoints.apps import AppProxy
+from shoal.serving.gateway.endpoints.grpc_health import HealthService
+from shoal.serving.gateway.endpoints.grpc_services import rpc_methods
+from shoal.serving.gateway.endpoints.health import Health
+from shoal.serving.gateway.endpoints.repository import Repository
+from shoal.serving.gateway.endpoints.rest import Expose
 from shoal.serving.gateway.problems import Refusals
-from shoal.serving.gateway.repository import Repository
-from shoal.serving.gateway.rest import Expose
 from shoal.serving.gateway.routes import Router
 
 

@@ -15,15 +15,15 @@ from shoal.core.call import Format
 from shoal.core.errors import NotFound, ShoalError
 from shoal.core.ports import Models
 from shoal.serving.gateway import lookup, paths, problems
-from shoal.serving.gateway.apps import AppProxy
-from shoal.serving.gateway.docs_pages import DocsPages
+from shoal.serving.gateway.endpoints.apps import AppProxy
+from shoal.serving.gateway.endpoints.docs_pages import DocsPages
+from shoal.serving.gateway.endpoints.health import Health
+from shoal.serving.gateway.endpoints.repository import Repository
+from shoal.serving.gateway.endpoints.rest import Expose, Rest
 from shoal.serving.gateway.exchange import Exchange
-from shoal.serving.gateway.health import Health
 from shoal.serving.gateway.inference import HttpEndpoint
 from shoal.serving.gateway.paths import Handler, Params, Route
 from shoal.serving.gateway.problems import Refusals
-from shoal.serving.gateway.repository import Repository
-from shoal.serving.gateway.rest import Expose, Rest
 
 logger = logging.getLogger(__name__)
 

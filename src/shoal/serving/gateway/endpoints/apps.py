@@ -1,0 +1,132 @@
+"""Requests for a full-custom app, handed on over HTTP/1.1 to the Unix socket of its own process.
+
+Connections are kept and used again; there are never more than `CONNECTIONS`, and what comes above is shed. The app sees
+its own paths; `X-Forwarded-Prefix` tells where it is mounted. Hop-by-hop headers end here in both directions. An app
+that is down, slow or broken is an error of its callers alone: 503, 504 or 502. A request is sent again only if the
+kept connection turned out to be closed before a byte of the answer came and the method is safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import NamedTuple
+
+from shoal.core.errors import DeadlineExceeded, InvalidInput, ModelError, Overloaded, ShoalError, Unavailable
+from shoal.core.tasks import Tasks
+from shoal.serving.gateway import problems
+from shoal.serving.gateway.endpoints.app_wire import Answer, AnswerReader, BadAnswer, request_bytes
+from shoal.serving.gateway.exchange import Exchange
+
+CONNECTIONS = 32
+IDLE = 8
+TIMEOUT = 60.0
+MAX_ANSWER = 64 * 1024 * 1024
+READ = 256 * 1024
+
+SAFE = (b"GET", b"HEAD", b"OPTIONS")
+
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+_METHOD = re.compile(rb"[A-Z]{1,20}")
+
+
+class _Connection(NamedTuple):
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
+class AppProxy:
+    """The way to one app.
+
+    Args:
+        socket_path: the Unix socket on which the app's process listens.
+        timeout: seconds that the app may take for one request.
+        max_answer: bytes of an answer.
+    """
+
+    def __init__(self, socket_path: str, *, timeout: float = TIMEOUT, max_answer: int = MAX_ANSWER) -> None:
+        self._path = socket_path
+        self._timeout = timeout
+        self._max_answer = max_answer
+        self._idle: list[_Connection] = []
+        self._open = 0
+        self._tasks = Tasks()
+
+    def handle(self, exchange: Exchange, rest_of_path: bytes) -> None:
+        """Answer the exchange with what the app says.
+
+        Args:
+            exchange: the request.
+            rest_of_path: path and query below the app's mount, beginning with a slash.
+
+        Raises:
+            InvalidInput: the method or path cannot be handed on.
+            Overloaded: as many requests as allowed wait for the app.
+        """
+        if not (_METHOD.fullmatch(exchange.method) and _TARGET.fullmatch(rest_of_path)):
+            raise InvalidInput("the method or the path cannot be handed on to an app")
+        if self._open >= CONNECTIONS:
+            raise Overloaded(f"{CONNECTIONS} requests wait for this app", retry_after=1.0)
+        request = request_bytes(exchange, rest_of_path)
+        self._open += 1
+        task = self._tasks.start("app request", self._answer(exchange, request))
+
+        def gone() -> None:
+            task.cancel()
+
+        exchange.on_gone = gone
+
+    async def close(self) -> None:
+        """End what runs and close what is kept."""
+        await self._tasks.close()
+        while self._idle:
+            self._idle.pop().writer.close()
+
+    async def _answer(self, exchange: Exchange, request: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._ask(exchange.method, request)
+        except TimeoutError:
+            self._fail(exchange, DeadlineExceeded(f"the app has not answered within {self._timeout:g} s"))
+        except BadAnswer as error:
+            self._fail(exchange, ModelError(f"the app's answer is not usable: {error}"))
+        except OSError:
+            self._fail(exchange, Unavailable("the app is not running", retry_after=1.0))
+        else:
+            exchange.on_gone = None
+            exchange.respond(answer.status, answer.body, answer.content_type, answer.headers)
+        finally:
+            self._open -= 1
+
+    def _fail(self, exchange: Exchange, error: ShoalError) -> None:
+        problems.answer_error(exchange, error)
+
+    async def _ask(self, method: bytes, request: bytes) -> Answer:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.reader.at_eof() or connection.writer.is_closing():
+                connection.writer.close()
+                continue
+            try:
+                return await self._exchange(connection, method, request)
+            except ConnectionError:
+                if method not in SAFE:
+                    raise
+        reader, writer = await asyncio.open_unix_connection(self._path)
+        return await self._exchange(_Connection(reader, writer), method, request)
+
+    async def _exchange(self, connection: _Connection, method: bytes, request: bytes) -> Answer:
+        keep = False
+        try:
+            connection.writer.write(request)
+            await connection.writer.drain()
+            parser = AnswerReader(head_only=method == b"HEAD", limit=self._max_answer)
+            while not parser.done:
+                parser.feed(await connection.reader.read(READ))
+            keep = parser.keep_alive
+            return parser.answer()
+        finally:
+            if keep and len(self._idle) < IDLE:
+                self._idle.append(connection)
+            else:
+                connection.writer.close()
