@@ -93,6 +93,8 @@ class Encoder:
 
     def _raw_proto(self, head: RequestHead, id: str | None, answer: Answer) -> Body:
         columns = answer.columns if head.outputs is None else _chosen(answer, head)
+        if len(columns) == 1 and id is None and columns[0].datatype != "BYTES":
+            return self._one_raw(columns, answer)
         start, stop = answer.start, answer.stop
         key = (None if head.outputs is None else tuple(each.name for each in columns), stop - start)
         meta = answer.columns.heads.get(key)
@@ -106,6 +108,19 @@ class Encoder:
         records = protobuf.raw_records(raws, v2_proto.RAW_OUTPUT_TAG)
         body = (meta, *records) if id is None else (meta, v2_proto.id_record(id), *records)
         return b"".join(body) if sum(map(len, raws)) < _JOIN_BELOW else list(body)
+
+    def _one_raw(self, columns: Sequence[Column], answer: Answer) -> Body:
+        """One output of numbers: everything in front of the numbers themselves is the same for as many rows."""
+        column, start, stop = columns[0], answer.start, answer.stop
+        if not column.is_finite(start, stop):
+            self._check_finite(column)
+        raw = column.raw(start, stop)
+        key = ("raw", column.name, stop - start)
+        front = answer.columns.heads.get(key)
+        if front is None:
+            record = protobuf.record(v2_proto.RAW_OUTPUT_TAG, len(raw))
+            front = answer.columns.heads[key] = self._proto_head(columns, stop - start) + record
+        return b"".join((front, raw)) if len(raw) < _JOIN_BELOW else [front, raw]
 
     def _proto_head(self, columns: Sequence[Column], rows: int) -> bytes:
         key = (rows, *((each.name, each.datatype, each.array.shape[1:]) for each in columns))
