@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 import uvloop
+from google.protobuf.internal import api_implementation
 
 from shoal.control import folder
 from shoal.core.allocator import keep_freed_memory
@@ -64,7 +65,9 @@ class Node:
         self._paths = list(paths)
         self._tasks = Tasks()
         self._apps = Apps()
-        self._application = Application(self.models, metrics=self.metrics, expose=self._expose, apps=self._apps.proxies)
+        self._application = Application(
+            self.models, metrics=self.metrics, expose=self._expose, apps=self._apps.proxies, rest=settings.rest
+        )
         self._listener = Listener(
             host=settings.host,
             port=settings.port,
@@ -195,9 +198,19 @@ def run(settings: NodeSettings, paths: Sequence[Path], on_ready: Callable[[Node]
     Returns:
         The process's exit code: 0 after a graceful stop, 1 when something was cut off.
     """
+    _refuse_slow_protobuf()
     keep_freed_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(settings, paths, on_ready))
+
+
+def _refuse_slow_protobuf() -> None:
+    """The pure-Python backend is slow, and deep messages exhaust its stack."""
+    if (backend := api_implementation.Type()) != "upb":
+        raise ConfigError(
+            f"protobuf runs on its {backend!r} backend, which is not safe to serve with",
+            hint="unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, and install protobuf from a wheel",
+        )
 
 
 async def _run(settings: NodeSettings, paths: Sequence[Path], on_ready: Callable[[Node], None]) -> int:

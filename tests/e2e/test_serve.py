@@ -204,6 +204,25 @@ def test_a_full_custom_app_lives_behind_the_same_port(tmp_path: Path) -> None:
     assert not Path(f"/proc/{first}").exists()
 
 
+def test_without_rest_only_grpc_and_operations_are_answered(tmp_path: Path) -> None:
+    echo_model(tmp_path, "echo")
+    with serve(tmp_path, environment={"SHOAL_REST": "false"}) as node:
+        assert ask(node, "echo").status_code == 404
+        assert requests.get(f"{node.url}/v2/health/ready", timeout=10).status_code == 200
+        assert "shoal_requests_total" in requests.get(f"{node.url}/metrics", timeout=10).text
+        with node.client("grpc") as client:
+            assert client.predict_all("echo", ["x"]) == ["echo:x"]
+
+
+def test_a_slow_protobuf_is_refused(tmp_path: Path) -> None:
+    echo_model(tmp_path, "echo")
+    command = [sys.executable, "-m", "shoal", "serve", str(tmp_path), "--trust", "--port", "0"]
+    slow = {**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
+    seen = subprocess.run(command, env=slow, capture_output=True, text=True, timeout=60)
+    assert seen.returncode == 2
+    assert "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION" in seen.stderr
+
+
 def test_settings_come_from_file_environment_and_command_line(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()

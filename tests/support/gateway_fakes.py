@@ -177,6 +177,7 @@ class FakeHandle:
     reason: str = ""
     signature: Signature = IRIS
     batchable: bool = True
+    batch_reason: str = ""
     platform: str = "fake_echo"
     example: str = ""
     dispatch: EchoDispatch = field(default_factory=EchoDispatch)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
+MAX_EXAMPLE = 2000
+"""Characters of a request that anyone would copy from a terminal."""
 FIELDS = ("model", "version", "worker", "runtime", "reason", "seconds")
 
 
@@ -78,7 +80,7 @@ def suggestions(node: Node) -> list[str]:
     handle = min(ready, key=lambda each: len(each.example) or 10**9)
     name = handle.spec.name
     commands = [f"shoal bench {name} --url {node.url}"]
-    if handle.example:
+    if 0 < len(handle.example) <= MAX_EXAMPLE:
         infer = f"{node.url}/v2/models/{name}/infer"
         predict = f"shoal predict {name} {predict_options(handle.example)} --url {node.url}"
         commands = [f"curl -s {infer} -d {shlex.quote(handle.example)}", predict, *commands]

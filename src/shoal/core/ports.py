@@ -34,6 +34,11 @@ class ModelHandle(Protocol):
     def batchable(self) -> bool: ...
 
     @property
+    def batch_reason(self) -> str:
+        """Why its requests are kept apart; "" if they are not."""
+        ...
+
+    @property
     def platform(self) -> str:
         """V2 platform text, such as ``onnx_onnxruntime``."""
         ...

@@ -100,6 +100,10 @@ class Hosted:
         return self._loaded is not None and self._loaded.batchable
 
     @property
+    def batch_reason(self) -> str:
+        return self._loaded.batch_reason if self._loaded and not self._loaded.batchable else ""
+
+    @property
     def platform(self) -> str:
         return self._loaded.platform if self._loaded else self.spec.runtime
 

@@ -48,6 +48,7 @@ class NodeSettings(BaseModel):
     tls_cert: Path | None = Field(None, description="PEM file with the certificate chain; turns TLS on.")
     tls_key: Path | None = Field(None, description="PEM file with the private key.")
     allow_remote: bool = Field(False, description="Listen beyond loopback although nobody is authenticated.")
+    rest: bool = Field(True, description="Answer REST requests; without it only health, metrics and gRPC are answered.")
     limits: LimitsSettings = Field(LimitsSettings(), description="What one client may cost.")  # type: ignore[valid-type]
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from shoal.core.errors import NotFound
 from shoal.core.metrics import Metrics
 from shoal.core.ports import Models
 from shoal.serving.gateway.endpoints.apps import AppProxy
@@ -12,6 +13,7 @@ from shoal.serving.gateway.endpoints.grpc_services import rpc_methods
 from shoal.serving.gateway.endpoints.health import Health
 from shoal.serving.gateway.endpoints.repository import Repository
 from shoal.serving.gateway.endpoints.rest import Expose
+from shoal.serving.gateway.exchange import Exchange, HttpApp
 from shoal.serving.gateway.problems import Refusals
 from shoal.serving.gateway.routes import Router
 
@@ -25,6 +27,8 @@ class Application:
         expose: the metrics as text and its content type.
         apps: full-custom apps by model name; may change later.
 
+        rest: whether REST requests are answered; health and metrics are in any case.
+
     Attributes:
         http: answers HTTP requests.
         rpc: answers gRPC calls.
@@ -32,7 +36,13 @@ class Application:
     """
 
     def __init__(
-        self, models: Models, *, metrics: Metrics, expose: Expose, apps: Mapping[str, AppProxy] | None = None
+        self,
+        models: Models,
+        *,
+        metrics: Metrics,
+        expose: Expose,
+        apps: Mapping[str, AppProxy] | None = None,
+        rest: bool = True,
     ) -> None:
         refusals = Refusals(
             metrics.counter(
@@ -42,7 +52,7 @@ class Application:
         self.health = Health(models)
         self._repository = Repository(models)
         self._watchers = HealthService(models, self.health, refusals)
-        self.http = Router(
+        router = Router(
             models,
             refusals,
             health=self.health,
@@ -50,6 +60,7 @@ class Application:
             expose=expose,
             apps={} if apps is None else apps,
         )
+        self.http: HttpApp = router if rest else OperationsOnly(router, refusals)
         self.rpc = rpc_methods(
             models, refusals, health=self.health, repository=self._repository, health_service=self._watchers
         )
@@ -58,3 +69,20 @@ class Application:
         """End loads, unloads and timers."""
         self._watchers.close()
         await self._repository.close()
+
+
+class OperationsOnly:
+    """HTTP for those who run the node, where models are asked over gRPC alone."""
+
+    PATHS = frozenset({b"/metrics", b"/v2/health/live", b"/v2/health/ready"})
+
+    def __init__(self, router: Router, refusals: Refusals) -> None:
+        self._router = router
+        self._refusals = refusals
+
+    def __call__(self, exchange: Exchange) -> None:
+        """See `HttpApp`."""
+        if exchange.target.partition(b"?")[0] in self.PATHS:
+            self._router(exchange)
+        else:
+            self._refusals.http(exchange, NotFound("REST is turned off on this node", hint="use gRPC on this port"))

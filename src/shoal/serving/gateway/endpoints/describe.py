@@ -102,6 +102,7 @@ def config(models: Models, name: str, version: str) -> Json:
         "output": [_config_tensor(spec, batched=size > 0) for spec in handle.signature.outputs],
         "instance_group": [{"name": handle.spec.name, "kind": "KIND_CPU", "count": handle.spec.limits.workers}],
         **({"dynamic_batching": _dynamic_batching(batching.max_wait_ms)} if size else {}),
+        **({"parameters": _kept_apart(handle.batch_reason)} if handle.batch_reason else {}),
     }
 
 
@@ -112,6 +113,10 @@ def _config_tensor(spec: TensorSpec, *, batched: bool) -> Json:
 
 def _dynamic_batching(max_wait_ms: float) -> Json:
     return {"max_queue_delay_microseconds": int(max_wait_ms * 1000)}
+
+
+def _kept_apart(reason: str) -> Json:
+    return {"not_batched_because": {"string_value": reason}}
 
 
 _V1_STATES = {

@@ -24,6 +24,8 @@ NODE = "(node)"
 """The tag of what is no model's; no model can be called so."""
 MAX_EXAMPLE = 4096
 """Elements of an example that is made up."""
+MAX_EXAMPLE = 64 * 1024
+"""Characters of an example that is worth showing; an image as JSON is not."""
 
 _ITEMS: dict[str, Json] = {
     "BOOL": {"type": "boolean"},
@@ -92,7 +94,7 @@ def is_text(handle: ModelHandle) -> bool:
 
 def example(handle: ModelHandle) -> Json | None:
     """A request to try: the one that worked at load, or zeros in the shapes of the signature."""
-    if handle.example:
+    if 0 < len(handle.example) <= MAX_EXAMPLE:
         try:
             known: Json = msgspec.json.decode(handle.example, type=dict)
         except msgspec.DecodeError:
