@@ -89,9 +89,9 @@ def test_what_arrives_in_one_turn_leaves_together_and_what_comes_later_collects(
     for _ in range(6):
         bench.submit(1)
         bench.loop.turn()
-    assert bench.workers.sent == [[0, 1, 2], [3, 4]]
+    assert bench.workers.sent == [[0, 1, 2], [3, 4, 5]]
     bench.workers.finish()
-    assert bench.workers.sent[2:] == [[5, 6, 7, 8]]
+    assert bench.workers.sent[2:] == [[6, 7, 8, 9]]
 
 
 def test_the_unit_is_rows() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.core.model import Batching
-from shoal.serving.batching.policy import seconds_to_close
+from shoal.serving.batching.policy import WORTH_SENDING, seconds_to_close
 from shoal.serving.batching.queue import CallQueue
 from support.calls import RecordedCall
 
@@ -36,4 +36,4 @@ def test_behind_a_running_batch_only_a_worthwhile_one_is_sent(rows: int, ahead: 
     for number in range(rows):
         queue.append(RecordedCall(number, arrived=0.0))
     wait = seconds_to_close(Batching(), queue, free=1, ahead=ahead, size=size, expected=0.0, now=9.0)
-    assert wait == (0 if rows >= size or 2 * rows >= ahead else inf)
+    assert wait == (0 if rows >= size or rows >= WORTH_SENDING * ahead else inf)

@@ -20,7 +20,7 @@ MARGIN = 0.005
 """Seconds before a deadline at which a batch leaves at the latest, be it ever so fast."""
 
 
-WORTH_SENDING = 0.5
+WORTH_SENDING = 0.8
 """How large a batch must be, measured by the one that runs in front of it, to be sent before that one is done."""
 
 
