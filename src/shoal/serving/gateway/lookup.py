@@ -10,8 +10,7 @@ import difflib
 import itertools
 import re
 
-from shoal.core.errors import InvalidInput, NotFound, NotReady
-from shoal.core.model import ModelState
+from shoal.core.errors import InvalidInput, NotFound
 from shoal.core.ports import ModelHandle, Models
 
 MAX_NAME = 255
@@ -62,15 +61,3 @@ def near_names(models: Models, name: str) -> list[str]:
     """Up to three names of served models that look like this one (itself excluded)."""
     known = {handle.spec.name for handle in itertools.islice(models.all(), NEAR_AMONG)} - {name}
     return difflib.get_close_matches(name[:64], sorted(known), n=3)
-
-
-def ready(handle: ModelHandle) -> ModelHandle:
-    """The handle, if it can answer now.
-
-    Raises:
-        NotReady: with the reason.
-    """
-    if handle.state is ModelState.READY:
-        return handle
-    reason = handle.reason or f"it is {handle.state.lower()}"
-    raise NotReady(f"model {handle.spec.name!r} is not ready: {reason}", retry_after=1.0)

@@ -6,8 +6,8 @@ Memory follows what was received, never what was announced, and tiny pieces cost
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
+from shoal.core.limits import WireLimits
 from shoal.core.wire.http1.head import Refusal
 
 _SMALL = 16 * 1024
@@ -15,17 +15,6 @@ _FLUSH = 256 * 1024
 _MAX_SIZE_LINE = 256
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
-
-
-class Limits(Protocol):
-    @property
-    def body_bytes(self) -> int: ...
-    @property
-    def header_bytes(self) -> int: ...
-    @property
-    def header_count(self) -> int: ...
-    @property
-    def chunk_count(self) -> int: ...
 
 
 class BodyBuffer:
@@ -56,7 +45,7 @@ class ChunkedBody:
 
     __slots__ = ("_buffer", "_chunks", "_left", "_limits", "_size", "_state", "complete")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: WireLimits) -> None:
         self._limits = limits
         self._buffer = BodyBuffer()
         self._chunks = 0

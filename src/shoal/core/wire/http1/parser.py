@@ -11,8 +11,8 @@ send, are parsed once. Bodies of known length are cut out of what was read, chun
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
+from shoal.core.limits import WireLimits
 from shoal.core.wire.http1.body import BodyBuffer, ChunkedBody
 from shoal.core.wire.http1.head import Head, Refusal, parse_head, parse_head_memoised
 
@@ -22,21 +22,6 @@ _END = b"\r\n\r\n"
 _MAX_MEMOISED_HEAD = 2048
 _START = re.compile(rb"(?:\r\n)?(?:\r?\Z|[A-Z][A-Z-]{0,31}(?: |\Z))")
 _NEVER_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n")
-
-
-class Limits(Protocol):
-    """The bounds of one request; see `WireLimits` of the gateway for what they mean."""
-
-    @property
-    def body_bytes(self) -> int: ...
-    @property
-    def header_bytes(self) -> int: ...
-    @property
-    def header_count(self) -> int: ...
-    @property
-    def target_bytes(self) -> int: ...
-    @property
-    def chunk_count(self) -> int: ...
 
 
 class RequestParser:
@@ -62,7 +47,7 @@ class RequestParser:
         "expects_continue",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: WireLimits) -> None:
         self._limits = limits
         self._max_body = limits.body_bytes
         self._max_head = limits.header_bytes
