@@ -6,6 +6,9 @@
     │   └── PoisonInput         this very input has killed a worker before
     ├── Unauthenticated / PermissionDenied
     ├── NotFound                no such model, version, route
+    ├── Conflict                it is there already, or has changed meanwhile; nothing was done
+    ├── CorruptArtifact         files are not what their digests say
+    ├── StorageFull             there is no room to write; nothing was done
     ├── Unsupported             a feature of the protocol that is not offered
     ├── DeadlineExceeded        the caller's or the model's time ran out
     ├── Cancelled               the caller has gone
@@ -76,6 +79,18 @@ class PermissionDenied(ShoalError):
 
 class NotFound(ShoalError):
     code = "not_found"
+
+
+class Conflict(ShoalError):
+    code = "conflict"
+
+
+class CorruptArtifact(ShoalError):
+    code = "corrupt_artifact"
+
+
+class StorageFull(ShoalError):
+    code = "storage_full"
 
 
 class Unsupported(ShoalError):

@@ -82,6 +82,12 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         environment: environment variables of the worker.
         app: ``module:asgi_app`` of an ASGI app that is served beside the model, or "".
         batching, limits: see there.
+        digest: of the artifact's manifest, if it is registered; it names the content, whatever the path.
+        tenant: the namespace it belongs to; "" for files that nobody registered.
+        placement: ``dedicated`` workers of its own, or a seat in the workers of a ``shared`` pool.
+        pool: the shared pool's name.
+        pinned: never evicted from its shared pool.
+        python: the interpreter of the worker's own environment; "" for the node's.
     """
 
     name: str
@@ -102,6 +108,12 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     app: str = ""
     batching: Batching = Batching()
     limits: Limits = Limits()
+    digest: str = ""
+    tenant: str = ""
+    placement: Literal["dedicated", "shared"] = "dedicated"
+    pool: str = "shared"
+    pinned: bool = False
+    python: str = ""
 
 
 class ModelState(StrEnum):

@@ -7,6 +7,9 @@
     unauthenticated                401   UNAUTHENTICATED
     permission_denied              403   PERMISSION_DENIED
     not_found                      404   NOT_FOUND
+    conflict                       409   ABORTED
+    corrupt_artifact               502   DATA_LOSS
+    storage_full                   507   RESOURCE_EXHAUSTED
     method_not_allowed             405   UNIMPLEMENTED
     unsupported_media_type         415   INVALID_ARGUMENT
     unsupported                    501   UNIMPLEMENTED
@@ -75,6 +78,9 @@ OUTCOMES: dict[str, Outcome] = {
     "unauthenticated": Outcome(401, 16),
     "permission_denied": Outcome(403, 7),
     "not_found": Outcome(404, 5),
+    "conflict": Outcome(409, 10),
+    "corrupt_artifact": Outcome(502, 15),
+    "storage_full": Outcome(507, 8),
     "method_not_allowed": Outcome(405, 12),
     "unsupported_media_type": Outcome(415, 3),
     "unsupported": Outcome(501, 12),
