@@ -119,6 +119,12 @@ def test_clients_that_vanish_free_their_places_and_are_not_computed(tmp_path: Pa
         run(own, scenario)
 
 
+def held_by_the_kernel() -> int:
+    """Bytes that one connection's buffers may grow to, at both ends."""
+    limits = (Path("/proc/sys/net/ipv4", name).read_text().split()[2] for name in ("tcp_rmem", "tcp_wmem"))
+    return sum(map(int, limits))
+
+
 def test_readers_that_do_not_read_cost_bounded_memory(tmp_path: Path) -> None:
     faulty_model(tmp_path, "faults")
     bounds = {"SHOAL_LIMITS__PIPELINE": "4", "SHOAL_LIMITS__WRITE_BUFFER_BYTES": str(MEBI)}
@@ -138,7 +144,7 @@ def test_readers_that_do_not_read_cost_bounded_memory(tmp_path: Path) -> None:
                         at = taken[number] % len(ten)
                         taken[number] += connection.send(memoryview(ten)[at : at + MEBI])
                 await asyncio.sleep(0.001)
-            assert max(taken) < 16 * MEBI, "the node stops reading"
+            assert max(taken) < 12 * MEBI + held_by_the_kernel(), "the node stops reading"
             grown = resident_bytes(node.process.pid) - before
             assert grown < len(crowd) * 14 * MEBI, f"{grown / MEBI:.0f} MiB"
             assert await outcome(client, "faults", "beside", timeout=2) == "ok"

@@ -71,8 +71,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         number: position in the feed; grows by at least one from entry to entry.
-        kind: ``service``: this service was put or deleted in `environment`; ``model``: versions, stages or deletion of a
-            model; ``namespace``: its policy.
+        kind: ``service``: this service was put or deleted in `environment`; ``model``: versions, stages or deletion of
+            a model; ``namespace``: its policy.
         name: of the service or model; "" for a namespace.
     """
 
