@@ -1,0 +1,73 @@
+"""What all parts of the registry stand on: a reading, and a writing that leaves its event and its entry in the feed.
+
+A `Writing` collects what its transaction has changed. At the end, still inside the transaction, the events are written
+and the feed grows: a change, its event and its number become visible together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal
+
+from sqlalchemy import Connection, insert
+
+from shoal.control.registry import schema
+from shoal.control.registry.documents import check_text, dump
+from shoal.control.registry.engine import Database
+from shoal.control.registry.growth import Entry, grow
+
+Detail = dict[str, str | int | float | bool]
+
+
+class Writing:
+    """One transaction that changes something.
+
+    Attributes:
+        now: Unix seconds, the same for all that it writes.
+        actor: who does it.
+    """
+
+    def __init__(self, connection: Connection, now: float, actor: str) -> None:
+        self.connection = connection
+        self.now = now
+        self.actor = check_text(actor, "actor")
+        self._events: list[dict[str, object]] = []
+        self._entries: dict[Entry, None] = {}
+
+    def note(self, action: str, namespace: str, subject: str = "", detail: Detail | None = None) -> None:
+        """Leave an event."""
+        told = dump(detail or {}, Detail, "detail")
+        row = {"at": self.now, "actor": self.actor, "action": action, "namespace": namespace}
+        self._events.append({**row, "subject": subject, "detail": told})
+
+    def changed(
+        self, kind: Literal["service", "model", "namespace"], namespace: str, name: str = "", environment: str = ""
+    ) -> None:
+        """Tell the feed; the same thing twice in one transaction is told once."""
+        self._entries[kind, namespace, name, environment] = None
+
+    def finish(self) -> None:
+        """Write what was noted."""
+        if self._events:
+            self.connection.execute(insert(schema.events), self._events)
+        if self._entries:
+            grow(self.connection, list(self._entries))
+
+
+class Part:
+    """A group of the registry's operations."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        return self._database.read()
+
+    @contextmanager
+    def _writing(self, actor: str) -> Iterator[Writing]:
+        with self._database.write() as connection:
+            writing = Writing(connection, self._clock(), actor)
+            yield writing
+            writing.finish()
