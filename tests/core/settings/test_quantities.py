@@ -37,3 +37,14 @@ def test_what_is_no_size(text: object) -> None:
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="must be a duration"):
         quantities.seconds(text)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("500m", 0.5), ("2", 2.0), (3, 3.0), (0.25, 0.25), ("2000m", 2.0)])
+def test_processors_are_whole_or_in_part(text: object, expected: float) -> None:
+    assert quantities.processors(text) == expected
+
+
+@pytest.mark.parametrize("text", ["many", "2k", "-1", "", None, True, float("nan"), float("inf"), [1], "1 2"])
+def test_other_texts_are_no_processors(text: object) -> None:
+    with pytest.raises(ValueError, match="must be a number of processors"):
+        quantities.processors(text)

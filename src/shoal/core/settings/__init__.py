@@ -5,6 +5,11 @@ quantities   `512Mi`, `20ms`
 schema       the fields of `model.yaml`, each with its description and bounds
 complaints   what is wrong, as `model.yaml:12: batching.max_size: ...`
 models       a file -> `ModelSpec`
+
+service_schema, service_checks   the fields of `service.yaml`, and what they must be to each other
+overlays                         one environment laid over the rest of a file
+merlin                           Merlin's service file in the words of ours
+services                         a file -> a `Service` for each environment
 """
 
 from shoal.core.settings.foreign import load_model_settings

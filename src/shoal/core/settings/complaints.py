@@ -19,18 +19,21 @@ from shoal.core.settings.documents import Document, Path
 
 def complain(error: ValidationError, kind: type[BaseModel], document: Document, name: str) -> ConfigError:
     """The error for everything that a validation has found."""
+    return gather(document, name, problems(error, kind, document))
+
+
+def problems(error: ValidationError, kind: type[BaseModel], document: Document) -> list[tuple[Path, str]]:
+    """Everything that a validation has found: which field, and what is wrong with it."""
     details = error.errors(include_url=False, include_context=True)
-    return gather(
-        document, name, [(_known_part(each["loc"], document), _sentence(each, kind, document)) for each in details]
-    )
+    return [(_known_part(each["loc"], document), _sentence(each, kind, document)) for each in details]
 
 
-def gather(document: Document, name: str, problems: Sequence[tuple[Path, str]]) -> ConfigError:
+def gather(document: Document, name: str, found: Sequence[tuple[Path, str]]) -> ConfigError:
     """One `ConfigError` for problems of fields, in the order of their lines; its `field` is the first one's path."""
-    unique = dict.fromkeys((_line(path, document), dotted(path), text) for path, text in problems)
-    found = sorted(unique, key=lambda each: each[0])
-    lines = [f"{name}:{line}: {f'{field}: ' if field else ''}{text}" for line, field, text in found]
-    return ConfigError("\n".join(lines), field=found[0][1])
+    unique = dict.fromkeys((_line(path, document), dotted(path), text) for path, text in found)
+    ordered = sorted(unique, key=lambda each: each[0])
+    lines = [f"{name}:{line}: {f'{field}: ' if field else ''}{text}" for line, field, text in ordered]
+    return ConfigError("\n".join(lines), field=ordered[0][1])
 
 
 def dotted(path: Path) -> str:

@@ -16,6 +16,7 @@ from shoal.core.errors import ConfigError
 from shoal.core.formats import recognise
 from shoal.core.model import Batching, Limits, ModelSpec
 from shoal.core.settings import documents
+from shoal.core.settings.beside import beside, contents
 from shoal.core.settings.complaints import complain, gather
 from shoal.core.settings.documents import Document
 from shoal.core.settings.schema import BatchingFields, ModelFile, TensorFields
@@ -45,7 +46,7 @@ def load_model_file(
     Raises:
         ConfigError: each wrong field on a line of its own, with the file's name and the line's number.
     """
-    document, fields = _parse(_read(file), file.name)
+    document, fields = _parse(contents(file), file.name)
     where = (folder or file.parent).resolve()
     return to_spec(fields, document, file.name, where, name=name, version=version, trust=trust)
 
@@ -103,14 +104,6 @@ def _parse(text: str | bytes, name: str) -> tuple[Document, ModelFile]:
         raise complain(error, ModelFile, document, name) from None
 
 
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(documents.MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-
-
 def _batching(fields: BatchingFields) -> Batching:
     said = fields.model_dump(exclude={"preset"}, exclude_unset=True)
     preset = PRESETS[fields.preset]
@@ -153,15 +146,7 @@ def _warmup(fields: ModelFile, folder: Path, document: Document, name: str) -> l
 
 def _inside(folder: Path, given: str, where: documents.Path, document: Document, name: str) -> Path:
     """A path in the model's folder, which must exist and may not lead out."""
-    if "\0" in given:
-        raise gather(document, name, [(where, "must be a path")])
-    found = (folder / given).resolve()
-    if found != folder and folder not in found.parents:
-        raise gather(document, name, [(where, f"must lie in the model's folder, {given!r} does not")])
     try:
-        missing = not found.exists()
-    except OSError as error:  # such as a name that is too long
-        raise gather(document, name, [(where, f"cannot be looked at: {error.strerror}")]) from error
-    if missing:
-        raise gather(document, name, [(where, f"there is no {given!r} in {folder}")])
-    return found
+        return beside(folder, given, "the model's folder")
+    except ValueError as error:
+        raise gather(document, name, [(where, str(error))]) from error

@@ -1,8 +1,8 @@
-"""Sizes and durations as people write them.
+"""Sizes, durations and processors as people write them.
 
 A size is a number of bytes, alone or with `k`, `M`, `G`, `T` (thousands) or `Ki`, `Mi`, `Gi`, `Ti` (1,024s), and may
 end in `B`: ``512Mi``, ``2GB``. A duration is a number, alone in the unit of the field's name, or with `us`, `ms`, `s`,
-`m`, `h`: ``20ms``, ``30s``, ``1.5h``.
+`m`, `h`: ``20ms``, ``30s``, ``1.5h``. Processors are a number, or thousandths with `m`: ``2``, ``0.5``, ``500m``.
 """
 
 from __future__ import annotations
@@ -32,6 +32,20 @@ def size(value: object) -> int:
     if match is None or factor is None:
         raise ValueError("must be a size, such as 512Mi, 2G or a number of bytes")
     return int(float(match[1]) * factor)
+
+
+def processors(value: object) -> float:
+    """A number of processors, whole or in part.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    match = _NUMBER.match(value) if isinstance(value, str) else None
+    if match is None or match[2] not in ("", "m"):
+        raise ValueError("must be a number of processors, such as 2, 0.5 or 500m")
+    return float(match[1]) / (1000.0 if match[2] else 1.0)
 
 
 def seconds(value: object) -> float:

@@ -82,6 +82,8 @@ def _quantity(kind: Any, what: str) -> tuple[Any, Any]:
 _SIZE = _quantity(quantities.size, "bytes, or a size such as 512Mi")
 _SECONDS = _quantity(quantities.seconds, "seconds, or a duration such as 30s")
 _MILLISECONDS = _quantity(quantities.milliseconds, "milliseconds, or a duration such as 20ms")
+Parameters = dict[str, Annotated[Any, BeforeValidator(_parameter)]]
+Variables = Annotated[dict[str, str], BeforeValidator(_variables)]
 Warmup = Annotated[Any, BeforeValidator(_warmup), WithJsonSchema({"type": ["string", "object"]})]
 Size = Annotated[int, *_SIZE]
 Seconds = Annotated[float, *_SECONDS]
@@ -99,13 +101,15 @@ Version = Annotated[
 ]
 
 
-class _Fields(BaseModel):
+class Fields(BaseModel):
+    """What all fields have in common: strict, frozen, and described by the text below each."""
+
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
 
-class TensorFields(_Fields):
+class TensorFields(Fields):
     """One input or output."""
 
     name: Annotated[str, Field(min_length=1, max_length=256)]
@@ -116,7 +120,7 @@ class TensorFields(_Fields):
     """Its dimensions; -1 where one varies, as the first (the batch) does."""
 
 
-class BatchingFields(_Fields):
+class BatchingFields(Fields):
     """How requests are put together. What is not said comes from the preset."""
 
     preset: Preset = "auto"
@@ -138,7 +142,7 @@ class BatchingFields(_Fields):
     """What an automatic size keeps a batch's time under."""
 
 
-class LimitsFields(_Fields):
+class LimitsFields(Fields):
     """What the model's workers may use."""
 
     workers: Annotated[int, Field(ge=1, le=1024)] = 1
@@ -157,7 +161,7 @@ class LimitsFields(_Fields):
     """Requests after which a worker is replaced; by default never."""
 
 
-class ModelFile(_Fields):
+class ModelFile(Fields):
     """A `model.yaml`: everything has a default, as far as the files beside it tell what they are."""
 
     name: Annotated[str, AfterValidator(check_name)] | None = None
@@ -179,7 +183,7 @@ class ModelFile(_Fields):
     """The inputs, where the format does not tell them."""
     outputs: Annotated[list[TensorFields], Field(max_length=1024)] = []
     """The outputs, where the format does not tell them."""
-    parameters: dict[str, Annotated[Any, BeforeValidator(_parameter)]] = {}
+    parameters: Parameters = {}
     """Options of the runtime, or whatever your own class reads from `self.parameters`."""
     warmup: Annotated[list[Warmup], Field(max_length=100)] = []
     """V2 requests that are run when the model is loaded: written here, or files of JSON beside this file."""
@@ -189,7 +193,7 @@ class ModelFile(_Fields):
     """Whether a request may run again when the worker that had it died."""
     allow_nonfinite: bool = False
     """Whether NaN and infinities may come in and go out."""
-    environment: Annotated[dict[str, str], BeforeValidator(_variables)] = {}
+    environment: Variables = {}
     """Environment variables of the workers."""
     app: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
     """`module:app` of an ASGI app that is served beside the model."""
