@@ -35,7 +35,7 @@ from shoal.serving.gateway.application import Application
 from shoal.serving.gateway.endpoints.apps import AppProxy
 from shoal.serving.gateway.sockets.listener import Listener
 from shoal.serving.gateway.sockets.tls import server_context
-from shoal.serving.hosting import Hosting
+from shoal.serving.hosting.folder import FolderModels
 from shoal.serving.pool.app import AppProcess
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Node:
         self.problems: list[folder.Problem] = []
         self.metrics = Metrics()
         self._instruments = Instruments(self.metrics)
-        self.models = Hosting(self._make_runner, self._read_specs)
+        self.models = FolderModels(self._make_runner, self._read_specs)
         self._paths = list(paths)
         self._tasks = Tasks()
         self._apps = Apps()

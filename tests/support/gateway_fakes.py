@@ -195,6 +195,9 @@ class FakeHandle:
             "batch_stats": [{"batch_size": 2, "compute_infer": duration}],
         }
 
+    def explain(self) -> dict[str, object]:
+        return {"name": self.spec.name, "state": self.state.value, "reason": self.reason}
+
 
 def handle(name: str, version: str = "", **changes: Any) -> FakeHandle:
     """A handle; `timeout` is its model's limit in seconds."""
@@ -213,6 +216,8 @@ class FakeModels:
         self.loads: list[tuple[str, str | None]] = []
         self.load_error: Exception | None = None
         self.finds = 0
+        self.elsewhere: dict[tuple[str, str], FakeHandle | Exception] = {}
+        """What `discover` finds."""
 
     def find(self, name: str, version: str = "") -> FakeHandle:
         self.finds += 1
@@ -220,6 +225,19 @@ class FakeModels:
         if not found:
             raise NotFound(f"there is no model {name!r}")
         return found[-1]
+
+    def discoverable(self, name: str, version: str = "") -> bool:
+        return bool(self.elsewhere)
+
+    async def discover(self, name: str, version: str = "") -> None:
+        found = self.elsewhere.get((name, version), NotFound(f"nobody knows {name!r}"))
+        if isinstance(found, Exception):
+            raise found
+        self.handles.append(found)
+
+    def ready(self) -> bool:
+        states = [each.state for each in self.handles]
+        return ModelState.LOADING not in states and (not states or ModelState.READY in states)
 
     def versions(self, name: str) -> list[FakeHandle]:
         return [each for each in self.handles if each.spec.name == name]

@@ -1,6 +1,6 @@
 """The few places where two implementations meet one user of them.
 
-`Models` is how the gateway sees what is served; its implementation on one node is `shoal.serving.hosting`.
+`Models` is how the gateway sees what is served; its implementations are in `shoal.serving.hosting`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ class ModelHandle(Protocol):
         """The V2 statistics of this version (`inference_count`, `execution_count`, `inference_stats`, ...)."""
         ...
 
+    def explain(self) -> dict[str, object]:
+        """Facts for `why`: state and reason, where it runs, what it takes, where its time goes."""
+        ...
+
 
 class Models(Protocol):
     """All models that this node serves."""
@@ -67,6 +71,23 @@ class Models(Protocol):
         Raises:
             NotFound: no such model or version.
         """
+        ...
+
+    def discoverable(self, name: str, version: str = "") -> bool:
+        """Whether a model that `find` does not know may be known elsewhere, so that `discover` is worth a try."""
+        ...
+
+    async def discover(self, name: str, version: str = "") -> None:
+        """Look elsewhere for a model that `find` does not know; afterwards `find` knows it.
+
+        Raises:
+            NotFound: nobody knows it.
+            Unavailable: who would know does not answer.
+        """
+        ...
+
+    def ready(self) -> bool:
+        """Whether the node should be sent requests: nothing is loading for the first time, and something can answer."""
         ...
 
     def versions(self, name: str) -> Sequence[ModelHandle]:

@@ -16,6 +16,7 @@ from shoal.serving.gateway.endpoints.rest import Expose
 from shoal.serving.gateway.exchange import Exchange, HttpApp
 from shoal.serving.gateway.problems import Refusals
 from shoal.serving.gateway.routes import Router
+from shoal.serving.gateway.seeking import Seeker
 
 
 class Application:
@@ -51,7 +52,8 @@ class Application:
         )
         self.health = Health(models)
         self._repository = Repository(models)
-        self._watchers = HealthService(models, self.health, refusals)
+        self._seeker = Seeker(models)
+        self._watchers = HealthService(models, self.health, refusals, self._seeker)
         router = Router(
             models,
             refusals,
@@ -59,15 +61,22 @@ class Application:
             repository=self._repository,
             expose=expose,
             apps={} if apps is None else apps,
+            seeker=self._seeker,
         )
         self.http: HttpApp = router if rest else OperationsOnly(router, refusals)
         self.rpc = rpc_methods(
-            models, refusals, health=self.health, repository=self._repository, health_service=self._watchers
+            models,
+            refusals,
+            health=self.health,
+            repository=self._repository,
+            health_service=self._watchers,
+            seeker=self._seeker,
         )
 
     async def close(self) -> None:
-        """End loads, unloads and timers."""
+        """End look-ups, loads, unloads and timers."""
         self._watchers.close()
+        await self._seeker.close()
         await self._repository.close()
 
 

@@ -20,6 +20,7 @@ from shoal.core.ports import ModelHandle, Models
 from shoal.serving.gateway import lookup, peek, peek_proto, problems, request_ids
 from shoal.serving.gateway.exchange import JSON, Exchange, Rpc
 from shoal.serving.gateway.problems import Refusals, UnsupportedMediaType
+from shoal.serving.gateway.seeking import Seeker
 
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 LENGTH_HEADER = b"inference-header-content-length"
@@ -111,24 +112,36 @@ class RpcCall(Call):
 
 
 class HttpEndpoint:
-    """What answers POSTs to one model's path in one format; asks for the handle anew with each request."""
+    """What answers POSTs to one model's path in one format; asks for the handle anew with each request.
 
-    __slots__ = ("_format", "_models", "_name", "_peek", "_refusals", "_version")
+    `missing` is given the requests that find no model.
+    """
 
-    def __init__(self, models: Models, refusals: Refusals, name: str, version: str, format: Format) -> None:
+    __slots__ = ("_format", "_missing", "_models", "_name", "_peek", "_refusals", "_version")
+
+    def __init__(
+        self,
+        models: Models,
+        refusals: Refusals,
+        name: str,
+        version: str,
+        format: Format,
+        missing: Callable[[Exchange], None],
+    ) -> None:
         self._models = models
         self._refusals = refusals
         self._name = name
         self._version = version
         self._format = format
+        self._missing = missing
         self._peek = _PEEKS[format]
 
     def __call__(self, exchange: Exchange) -> None:
         """Submit the request, or refuse it."""
         try:
             self._submit(exchange, self._models.find(self._name, self._version))
-        except NotFound as error:
-            self._refusals.http(exchange, lookup.with_near_names(self._models, self._name, error))
+        except NotFound:
+            self._missing(exchange)
         except ShoalError as error:
             self._refusals.http(exchange, error)
 
@@ -150,19 +163,28 @@ class HttpEndpoint:
 class RpcEndpoint:
     """What answers `ModelInfer`."""
 
-    def __init__(self, models: Models, refusals: Refusals) -> None:
+    def __init__(self, models: Models, refusals: Refusals, seeker: Seeker) -> None:
         self._models = models
         self._refusals = refusals
+        self._seeker = seeker
         self._known: dict[bytes, tuple[str, str, int]] = {}
         self._peeks = peek_proto.Peeks()
 
     def __call__(self, rpc: Rpc, message: bytes) -> None:
         """Submit the request, or refuse it."""
         try:
-            name, version, at = self._target(message)
-            self._submit(rpc, message, at, self._models.find(name, version))
+            self._answer(rpc, message)
+        except NotFound:
+            name, version, _ = peek_proto.model(message)
+            self._seeker.run(
+                name, version, lambda: self._answer(rpc, message), lambda error: self._refusals.rpc(rpc, error)
+            )
         except ShoalError as error:
             self._refusals.rpc(rpc, error)
+
+    def _answer(self, rpc: Rpc, message: bytes) -> None:
+        name, version, at = self._target(message)
+        self._submit(rpc, message, at, self._models.find(name, version))
 
     def _target(self, message: bytes) -> tuple[str, str, int]:
         """Name, version and where the rest begins. Names of models that exist are remembered by their bytes."""

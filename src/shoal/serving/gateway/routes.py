@@ -24,6 +24,7 @@ from shoal.serving.gateway.exchange import Exchange
 from shoal.serving.gateway.inference import HttpEndpoint
 from shoal.serving.gateway.paths import Handler, Params, Route
 from shoal.serving.gateway.problems import Refusals
+from shoal.serving.gateway.seeking import Seeker
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Router:
         repository: runs loads and unloads.
         expose: the metrics as text and its content type.
         apps: the full-custom app of a model by the model's name; may change while the router lives.
+        seeker: looks for models that are not known here.
     """
 
     def __init__(
@@ -55,10 +57,12 @@ class Router:
         repository: Repository,
         expose: Expose,
         apps: Mapping[str, AppProxy],
+        seeker: Seeker,
     ) -> None:
         self._models = models
         self._refusals = refusals
         self._apps = apps
+        self._seeker = seeker
         rest = Rest(models, health, repository, refusals, expose)
         self._table = paths.Table([*_routes(rest, DocsPages(models)), *self._inference_routes()])
         self._hot: dict[bytes, HttpEndpoint] = {}
@@ -85,7 +89,16 @@ class Router:
             self._app(exchange, segments[1])
             return
         route, params = self._table.find(exchange.method.decode("latin-1"), segments)
-        route.handler(exchange, params)
+        name = params.get("model")
+        if name is None:
+            route.handler(exchange, params)
+        else:
+            self._seeker.run(
+                name,
+                params.get("version", ""),
+                lambda: route.handler(exchange, params),
+                lambda error: self._refusals.http(exchange, error),
+            )
 
     def _app(self, exchange: Exchange, name: str) -> None:
         app = self._apps.get(lookup.checked_name(name))
@@ -106,11 +119,16 @@ class Router:
         def handle(exchange: Exchange, params: Params) -> None:
             name, version = params["model"], params.get("version", "")
             lookup.find(self._models, name, version)
-            endpoint = HttpEndpoint(self._models, self._refusals, name, version, format)
+            endpoint = HttpEndpoint(self._models, self._refusals, name, version, format, self._forget)
             self._remember(exchange.target, endpoint)
             endpoint(exchange)
 
         return handle
+
+    def _forget(self, exchange: Exchange) -> None:
+        """The model is not known any more; it may be again."""
+        self._hot.pop(exchange.target, None)
+        self._cold(exchange)
 
     def _remember(self, target: bytes, endpoint: HttpEndpoint) -> None:
         if b"?" in target:
@@ -136,6 +154,7 @@ def _routes(rest: Rest, pages: DocsPages) -> list[Route]:
         (f"{MODEL}/ready", rest.model_ready),
         (f"{MODEL}/stats", rest.statistics),
         (f"{MODEL}/config", rest.config),
+        (f"{MODEL}/why", rest.why),
         (f"{MODEL}/docs", pages.model_docs),
         (f"{MODEL}/openapi.json", pages.model_openapi),
         ("/v1/models", rest.models),

@@ -18,6 +18,7 @@ from shoal.serving.gateway import lookup
 from shoal.serving.gateway.endpoints.health import Health
 from shoal.serving.gateway.exchange import Rpc, RpcMethods, RpcStream, Streaming, Unary
 from shoal.serving.gateway.problems import Refusals
+from shoal.serving.gateway.seeking import Seeker
 
 PATH = b"/grpc.health.v1.Health/"
 NODE = ("", "inference.GRPCInferenceService", "grpc.health.v1.Health")
@@ -33,10 +34,11 @@ UNKNOWN = pb.HealthCheckResponse.SERVICE_UNKNOWN
 class HealthService:
     """Answers Check and feeds the watchers."""
 
-    def __init__(self, models: Models, health: Health, refusals: Refusals) -> None:
+    def __init__(self, models: Models, health: Health, refusals: Refusals, seeker: Seeker) -> None:
         self._models = models
         self._health = health
         self._refusals = refusals
+        self._seeker = seeker
         self._watchers: set[_Watch] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -89,7 +91,13 @@ class HealthService:
 
     def _check(self, rpc: Rpc, message: bytes) -> None:
         try:
-            rpc.finish(encode(self.status(parse(message))))
+            service = parse(message)
+            self._seeker.run(
+                service,
+                "",
+                lambda: rpc.finish(encode(self.status(service))),
+                lambda error: self._refusals.rpc(rpc, error),
+            )
         except ShoalError as error:
             self._refusals.rpc(rpc, error)
 

@@ -24,18 +24,25 @@ from shoal.serving.gateway.endpoints.repository import Repository
 from shoal.serving.gateway.exchange import Rpc, RpcMethods, Unary
 from shoal.serving.gateway.inference import RpcEndpoint
 from shoal.serving.gateway.problems import Refusals
+from shoal.serving.gateway.seeking import Seeker
 
 SERVICE = b"/inference.GRPCInferenceService/"
 CONFIG_FIELDS = ("name", "platform", "backend", "max_batch_size")
 
 
 def rpc_methods(
-    models: Models, refusals: Refusals, *, health: Health, repository: Repository, health_service: HealthService
+    models: Models,
+    refusals: Refusals,
+    *,
+    health: Health,
+    repository: Repository,
+    health_service: HealthService,
+    seeker: Seeker,
 ) -> RpcMethods:
     """Path -> method for everything that this server answers over gRPC."""
-    service = InferenceService(models, refusals, health, repository)
+    service = InferenceService(models, refusals, health, repository, seeker)
     return {
-        SERVICE + b"ModelInfer": Unary(RpcEndpoint(models, refusals)),
+        SERVICE + b"ModelInfer": Unary(RpcEndpoint(models, refusals, seeker)),
         **service.methods(),
         **health_service.methods(),
         **reflection_methods(),
@@ -45,11 +52,14 @@ def rpc_methods(
 class InferenceService:
     """The methods of `inference.GRPCInferenceService` but `ModelInfer`."""
 
-    def __init__(self, models: Models, refusals: Refusals, health: Health, repository: Repository) -> None:
+    def __init__(
+        self, models: Models, refusals: Refusals, health: Health, repository: Repository, seeker: Seeker
+    ) -> None:
         self._models = models
         self._refusals = refusals
         self._health = health
         self._repository = repository
+        self._seeker = seeker
 
     def methods(self) -> RpcMethods:
         """Path -> method."""
@@ -72,13 +82,22 @@ class InferenceService:
     def _guarded(self, kind: type[Message], answer: Callable[[Rpc, Any], None]) -> Callable[[Rpc, bytes], None]:
         def handle(rpc: Rpc, message: bytes) -> None:
             try:
-                answer(rpc, _parse(kind, message))
+                self._sought(rpc, _parse(kind, message), answer)
             except ShoalError as error:
                 self._refusals.rpc(rpc, error)
             except Exception as error:  # noqa: BLE001 - a bug is answered with INTERNAL and logged with its trace
                 self._refusals.rpc(rpc, problems.unexpected(error))
 
         return handle
+
+    def _sought(self, rpc: Rpc, request: Any, answer: Callable[[Rpc, Any], None]) -> None:
+        name = getattr(request, "name", "")
+        if not name:
+            answer(rpc, request)
+            return
+        self._seeker.run(
+            name, request.version, lambda: answer(rpc, request), lambda error: self._refusals.rpc(rpc, error)
+        )
 
     def _finish(self, make: Callable[[Any], Message]) -> Callable[[Rpc, Any], None]:
         return lambda rpc, request: rpc.finish(make(request).SerializeToString())

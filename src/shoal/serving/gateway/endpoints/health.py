@@ -7,7 +7,6 @@ not ready, so that load balancers send nothing new.
 
 from __future__ import annotations
 
-from shoal.core.model import ModelState
 from shoal.core.ports import Models
 
 
@@ -24,7 +23,4 @@ class Health:
 
     def ready(self) -> bool:
         """Whether the node should be sent requests."""
-        states = [handle.state for handle in self._models.all()]
-        if self.draining or ModelState.LOADING in states:
-            return False
-        return not states or ModelState.READY in states
+        return not self.draining and self._models.ready()

@@ -82,6 +82,9 @@ class Rest:
     def config(self, exchange: Exchange, params: Params) -> None:
         answer(exchange, describe.config(self._models, params["model"], params.get("version", "")))
 
+    def why(self, exchange: Exchange, params: Params) -> None:
+        answer(exchange, lookup.find(self._models, params["model"], params.get("version", "")).explain())
+
     def v1_model(self, exchange: Exchange, params: Params) -> None:
         answer(exchange, describe.v1_status(self._models, params["model"], params.get("version", "")))
 

@@ -1,10 +1,8 @@
-"""What this node serves: names and versions, each with a runner that does the work.
+"""The models of files: `shoal serve DIR`.
 
-`Hosting` is the node's implementation of `core.ports.Models`. A `Hosted` handle stays the same object while the runner
-behind it is replaced, so the gateway may keep it. Replacing is make-before-break: the new runner is started and probed,
-then calls go to it, then the old one is drained; if the new one fails, the old one goes on as if nothing had happened.
-
-The runner (batcher and workers of one version) is made by a factory, so that this file knows neither.
+All versions are known from the start and loaded at once. Replacing is make-before-break: the new runner is started and
+probed, then calls go to it, then the old one is drained; if the new one fails, the old one goes on as if nothing had
+happened.
 """
 
 from __future__ import annotations
@@ -12,128 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
-from shoal.core.call import Call, Dispatch
-from shoal.core.errors import ConfigError, NotFound, NotReady, ShoalError
-from shoal.core.ipc.messages import Loaded
+from shoal.core.errors import ConfigError, NotFound, ShoalError
 from shoal.core.model import ModelSpec, ModelState
-from shoal.core.types import Signature
+from shoal.serving.hosting.handle import Hosted, MakeRunner
 
 logger = logging.getLogger(__name__)
 
 
-class Runner(Protocol):
-    """Batcher and workers of one model version."""
-
-    @property
-    def dispatch(self) -> Dispatch: ...
-
-    @property
-    def loaded(self) -> Loaded | None: ...
-
-    @property
-    def state(self) -> ModelState: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    async def start(self) -> None:
-        """Return when the model is ready; raise a `ShoalError` if it cannot be."""
-
-    async def drain(self) -> None:
-        """Finish what was accepted, then stop."""
-
-    async def stop(self) -> None:
-        """Stop now; whoever waits gets an error."""
-
-    def statistics(self) -> dict[str, object]: ...
-
-
-MakeRunner = Callable[[ModelSpec], Runner]
-
-
-class NotServed:
-    """Where calls of a version go that has no runner: each is told why."""
-
-    def __init__(self, handle: Hosted) -> None:
-        self._handle = handle
-
-    def submit(self, call: Call) -> None:
-        spec = self._handle.spec
-        call.fail(NotReady(f"model {spec.name!r} is not ready: {self._handle.reason}", retry_after=1.0))
-
-    def cancel(self, call: Call) -> None:
-        call.cancel()
-
-
-class Hosted:
-    """One version of a model; implements `core.ports.ModelHandle`."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        self.spec = spec
-        self.dispatch: Dispatch = NotServed(self)
-        self.runner: Runner | None = None
-        self.failure = "it has not been loaded yet"
-        self.loading = False
-        self.change = asyncio.Lock()
-
-    @property
-    def state(self) -> ModelState:
-        if self.runner is not None:
-            return self.runner.state
-        return ModelState.LOADING if self.loading else ModelState.UNAVAILABLE
-
-    @property
-    def reason(self) -> str:
-        if self.runner is not None:
-            return self.runner.reason
-        return "it is loading" if self.loading else self.failure
-
-    @property
-    def signature(self) -> Signature:
-        loaded = self._loaded
-        return loaded.signature if loaded else Signature(self.spec.inputs, self.spec.outputs)
-
-    @property
-    def batchable(self) -> bool:
-        return self._loaded is not None and self._loaded.batchable
-
-    @property
-    def batch_reason(self) -> str:
-        return self._loaded.batch_reason if self._loaded and not self._loaded.batchable else ""
-
-    @property
-    def platform(self) -> str:
-        return self._loaded.platform if self._loaded else self.spec.runtime
-
-    @property
-    def example(self) -> str:
-        return self._loaded.example if self._loaded else ""
-
-    @property
-    def _loaded(self) -> Loaded | None:
-        return self.runner.loaded if self.runner else None
-
-    def statistics(self) -> dict[str, object]:
-        base: dict[str, object] = {"name": self.spec.name, "version": self.spec.version}
-        return {**base, **(self.runner.statistics() if self.runner else {})}
-
-    def serve(self, spec: ModelSpec, runner: Runner) -> Runner | None:
-        """Send calls to this runner from now on; the one before is returned, to be drained."""
-        old, self.runner = self.runner, runner
-        self.spec, self.dispatch, self.failure = spec, runner.dispatch, ""
-        return old
-
-    def retire(self, why: str) -> Runner | None:
-        """Send calls nowhere from now on."""
-        old, self.runner = self.runner, None
-        self.dispatch, self.failure = NotServed(self), why
-        return old
-
-
-class Hosting:
-    """All models of this node.
+class FolderModels:
+    """All models of this node; implements `core.ports.Models`.
 
     Args:
         make_runner: makes the batcher and workers of a version.
@@ -163,6 +49,19 @@ class Hosting:
         if handle is None:
             raise self._unknown(name, version)
         return handle
+
+    def discoverable(self, name: str, version: str = "") -> bool:
+        """See `core.ports.Models.discoverable`: what is in no folder is nowhere."""
+        return False
+
+    async def discover(self, name: str, version: str = "") -> None:
+        """See `core.ports.Models.discover`."""
+        raise self._unknown(name, version)
+
+    def ready(self) -> bool:
+        """See `core.ports.Models.ready`. A model that failed makes itself unready, never its neighbours."""
+        states = [handle.state for handle in self.all()]
+        return ModelState.LOADING not in states and (not states or ModelState.READY in states)
 
     def _unknown(self, name: str, version: str) -> NotFound:
         versions = [known for known in self._models.get(name, {}) if known]

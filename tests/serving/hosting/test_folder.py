@@ -1,4 +1,4 @@
-"""Hosting with runners that do nothing but tell what was asked of them."""
+"""Models of files, with runners that do nothing but tell what was asked of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from shoal.core.call import Call, Format
 from shoal.core.errors import ConfigError, NotFound, NotReady, ShoalError
 from shoal.core.ipc.messages import Loaded
-from shoal.core.model import ModelSpec, ModelState
+from shoal.core.model import Batching, ModelSpec, ModelState
 from shoal.core.types import Signature
-from shoal.serving.hosting import Hosting
+from shoal.serving.hosting.folder import FolderModels
 
 
 class FakeDispatch:
@@ -40,7 +40,7 @@ class FakeRunner:
     def reason(self) -> str:
         return ""
 
-    async def start(self) -> None:
+    async def start(self, *, all_ready: bool = False) -> None:
         await asyncio.sleep(0)
         if self.fails:
             raise ConfigError("no such file")
@@ -53,8 +53,17 @@ class FakeRunner:
     async def stop(self) -> None:
         self.log.append("stop")
 
+    def configure(self, batching: Batching) -> None:
+        self.log.append("configure")
+
+    def resize(self, workers: int) -> None:
+        self.log.append(f"resize {workers}")
+
     def statistics(self) -> dict[str, object]:
         return {"inference_count": 7}
+
+    def explain(self) -> dict[str, object]:
+        return {"workers_ready": 1}
 
 
 class World:
@@ -64,7 +73,7 @@ class World:
         self.repository: dict[str, list[ModelSpec]] = {}
         self.broken: set[str] = set()
         self.runners: list[FakeRunner] = []
-        self.hosting = Hosting(self.make, lambda name, config: self.repository.get(name, []))
+        self.hosting = FolderModels(self.make, lambda name, config: self.repository.get(name, []))
 
     def make(self, spec: ModelSpec) -> FakeRunner:
         self.runners.append(FakeRunner(spec, fails=spec.path in self.broken))

@@ -1,0 +1,81 @@
+"""Requests for models that this node has not been asked for yet.
+
+Whoever answers a request for a model tries to; if the model is not known here but may be known elsewhere, it is looked
+for, and the request is tried once more. Nothing of this is on the way of a model that is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from shoal.core.errors import NotFound, Overloaded, ShoalError, Unavailable
+from shoal.core.ports import Models
+from shoal.core.tasks import Tasks
+from shoal.serving.gateway import lookup, problems
+
+AT_ONCE = 10_000
+"""Requests that may wait for a model to be looked for."""
+
+Attempt = Callable[[], None]
+Fail = Callable[[ShoalError], None]
+
+
+class Seeker:
+    """Owns the look-ups that are under way."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._tasks = Tasks()
+        self._waiting = 0
+
+    def run(self, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
+        """Answer a request for a model; look for the model if need be.
+
+        Args:
+            name, version: as the client wrote them; checked before anything is asked.
+            attempt: answers the request; raises `NotFound` before it has answered if the model is not known.
+            fail: answers it with an error.
+        """
+        try:
+            attempt()
+        except NotFound as error:
+            if self._worth_it(name, version):
+                self.look(name, version, attempt, fail)
+            else:
+                fail(error)
+
+    def look(self, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
+        """Look for the model, then answer."""
+        if self._waiting >= AT_ONCE:
+            fail(Overloaded(f"{AT_ONCE} requests wait for models to be found", retry_after=1.0))
+            return
+        self._waiting += 1
+        self._tasks.start(f"look for {name}", self._look(name, version, attempt, fail))
+
+    async def close(self) -> None:
+        """End what is under way; who waits is told."""
+        await self._tasks.close()
+
+    def _worth_it(self, name: str, version: str) -> bool:
+        try:
+            lookup.checked_name(name)
+            if version:
+                lookup.checked_name(version, "model version")
+        except ShoalError:
+            return False
+        return self._models.discoverable(name, version)
+
+    async def _look(self, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
+        try:
+            await self._models.discover(name, version)
+            attempt()
+        except asyncio.CancelledError:
+            fail(Unavailable("the node stops", retry_after=1.0))
+            raise
+        except ShoalError as error:
+            fail(error)
+        except Exception as error:  # noqa: BLE001 - a bug is answered like any other error, and logged with its trace
+            fail(problems.unexpected(error))
+        finally:
+            self._waiting -= 1

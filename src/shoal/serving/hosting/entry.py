@@ -1,0 +1,135 @@
+"""One address that control knows, and what is needed to bring it into memory and out again.
+
+    asleep ──call, pin──▶ waking (its calls wait) ──▶ serving ──evicted, idle──▶ asleep
+                             └──▶ failed (callers are told why; tried again after a back-off)
+
+What is asleep costs a few hundred bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from shoal.core.model import ModelSpec, ModelState
+from shoal.core.routes import Route, ServiceStatus
+from shoal.serving.hosting.handle import Hosted, Runner
+from shoal.serving.hosting.state import Key
+from shoal.serving.hosting.waiting import Waiting
+
+ASLEEP = "not in memory: the next request loads it"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A model whose files are here.
+
+    Attributes:
+        spec: as it is to be run.
+        release: lets go of the files.
+    """
+
+    spec: ModelSpec
+    release: Callable[[], None]
+
+
+class Preparer(Protocol):
+    """Brings the files of a route to this machine, and says how they are to be run."""
+
+    async def prepare(self, route: Route, version: str) -> Prepared:
+        """Raises a `ShoalError` if it cannot be. `version` is what the caller named, or ""."""
+        ...
+
+
+class MakeRunner(Protocol):
+    """Makes the batcher and the workers of a model."""
+
+    def __call__(self, spec: ModelSpec, route: Route, on_evicted: Callable[[str], None]) -> Runner:
+        """`on_evicted` is told why the model has lost its place in a shared worker; nothing of it is in flight."""
+        ...
+
+
+class Entry(Hosted):
+    """One address, or a version that a caller named.
+
+    Attributes:
+        key: address and version.
+        explicit: whether there is a `service.yaml` behind it.
+        route: while it is awake, what it was made from.
+        retry_at: after a failure, when the next call may try again (monotonic seconds).
+        workers: as scaled by need, or None: as the route says.
+        pending: the calls that wait while it wakes.
+    """
+
+    __slots__ = ("explicit", "failures", "key", "pending", "prepared", "retry_at", "route", "waking", "workers")
+
+    def __init__(self, key: Key, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        self.key = key
+        self.explicit = False
+        self.failure = ""
+        self.route: Route | None = None
+        self.prepared: Prepared | None = None
+        self.pending: Waiting | None = None
+        self.waking: asyncio.Task[None] | None = None
+        self.retry_at = 0.0
+        self.failures = 0
+        self.workers: int | None = None
+
+    @property
+    def awake(self) -> bool:
+        """Whether it is in memory, or on its way there."""
+        return self.runner is not None or self.waking is not None
+
+    @property
+    def state(self) -> ModelState:
+        if self.runner is not None:
+            return self.runner.state
+        if self.waking is not None:
+            return ModelState.LOADING
+        return ModelState.UNAVAILABLE if self.failure else ModelState.READY
+
+    @property
+    def reason(self) -> str:
+        if self.runner is not None:
+            return self.runner.reason
+        return "it is loading" if self.waking is not None else self.failure or ASLEEP
+
+    def forget_failure(self) -> None:
+        """Whatever kept it from being loaded may be over: the next call tries."""
+        self.failure, self.retry_at, self.failures = "", 0.0, 0
+
+    def status(self) -> ServiceStatus:
+        """How it does, for control."""
+        facts = self.runner.explain() if self.runner is not None else {}
+        ready = facts.get("workers_ready", 0)
+        return ServiceStatus(
+            address=self.key[0],
+            state=self.state.value,
+            version=self.spec.version,
+            wanted=self.spec.limits.workers if self.runner is not None else 0,
+            ready=ready if isinstance(ready, int) else 0,
+            reason=self.failure or self.reason,
+        )
+
+
+def asleep_spec(key: Key, route: Route) -> ModelSpec:
+    """What is known of a model before its files are here."""
+    target, service = route.target, route.service
+    version = target.version if target is not None else key[1]
+    spec = ModelSpec(
+        name=key[0],
+        path="",
+        runtime=target.runtime if target is not None else "",
+        version=version,
+        placement="shared" if key[1] else service.placement,
+        description=service.description,
+    )
+    if service.timeout_seconds is None:
+        return spec
+    limits = msgspec.structs.replace(spec.limits, timeout_seconds=service.timeout_seconds)
+    return msgspec.structs.replace(spec, limits=limits)
