@@ -65,6 +65,15 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     public: bool = False
     reason: str = ""
 
+    @property
+    def must_run(self) -> bool:
+        """Whether it runs without being called: it is pinned, or has at least one worker of its own."""
+        service = self.service
+        if self.implicit or service.placement == "shared":
+            return not self.implicit and service.pinned
+        least = service.autoscaling.min_replicas if service.autoscaling else service.replicas
+        return least > 0
+
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the feed.
