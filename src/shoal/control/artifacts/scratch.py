@@ -29,15 +29,21 @@ class Staged(NamedTuple):
 
 
 class Scratch:
-    """A folder for work in the making, on the file system of where the work goes to."""
+    """A folder for work in the making, on the file system of where the work goes to.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: it must be there.
+        prefix: what the names in it begin with; `collect` removes what begins so: without one, everything.
+    """
+
+    def __init__(self, folder: Path, prefix: str = "") -> None:
         self.folder = folder
+        self._prefix = prefix
 
     @contextmanager
     def file(self) -> Iterator[Staged]:
         """A new empty file, open for writing."""
-        path = self.folder / secrets.token_hex(12)
+        path = self._new()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with _held(Staged(path, descriptor)) as staged:
             yield staged
@@ -45,16 +51,20 @@ class Scratch:
     @contextmanager
     def tree(self) -> Iterator[Path]:
         """A new empty folder."""
-        path = self.folder / secrets.token_hex(12)
+        path = self._new()
         path.mkdir(mode=0o700)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         with _held(Staged(path, descriptor)):
             yield path
 
+    def _new(self) -> Path:
+        return self.folder / f"{self._prefix}{secrets.token_hex(12)}"
+
     def collect(self, young_seconds: float = YOUNG_SECONDS) -> int:
         """Remove what dead makers left; returns how many."""
         horizon = time.time() - young_seconds
-        return sum(_collect(self.folder / name, horizon) for name in os.listdir(self.folder))
+        names = [name for name in os.listdir(self.folder) if name.startswith(self._prefix)]
+        return sum(_collect(self.folder / name, horizon) for name in names)
 
 
 @contextmanager
