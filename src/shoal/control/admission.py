@@ -1,0 +1,164 @@
+"""What may be registered: which runtime the files are for, whether they can carry code, who has signed them.
+
+None of that is taken from whoever pushes: it is told from the files in the store. Only what `core.formats` looks at is
+read (names, beginnings, the whole of what must be looked into), so that a large artifact costs little. What was found
+out about a manifest is remembered, as its digest names its content.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+
+from shoal.control import signing
+from shoal.control.artifacts.blobs import BlobStore
+from shoal.control.artifacts.intake import names
+from shoal.control.permissions import HOW_TO_ALLOW, Permissions
+from shoal.core.errors import ConfigError, InvalidInput, NotFound, PermissionDenied
+from shoal.core.formats import code_in, recognise
+from shoal.core.registry import FileEntry, Manifest, NewVersion, Policy
+from shoal.core.settings import load_model_file
+
+PLAIN_FILES = "files"
+"""The runtime of an artifact that is no model: files that services fetch."""
+MODEL_FILE = "model.yaml"
+HEAD_BYTES = 1024 * 1024
+WHOLE = (".pt", ".pt2", ".ts", ".yaml", ".yml")
+REMEMBERED = 10_000
+
+
+class Nature(NamedTuple):
+    """What an artifact is.
+
+    Attributes:
+        runtime: the adapter that fits.
+        code: how it can carry code, as the end of a sentence; "" when it cannot.
+    """
+
+    runtime: str
+    code: str
+
+
+class Admission:
+    """Decides on versions-to-be.
+
+    Args:
+        blobs: where the files are.
+        scratch: makes an empty folder for a while.
+        permissions: who may deploy code.
+    """
+
+    def __init__(
+        self, blobs: BlobStore, scratch: Callable[[], AbstractContextManager[Path]], permissions: Permissions
+    ) -> None:
+        self._blobs = blobs
+        self._scratch = scratch
+        self._permissions = permissions
+        self._known: OrderedDict[str, Nature] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def admit(self, new: NewVersion, policy: Policy, actor: str) -> NewVersion:
+        """The version as it may be registered, with the runtime and trust that its files call for.
+
+        Raises:
+            InvalidInput: it is no model, or another one than it says.
+            NotFound: some of its files are not in the store.
+            PermissionDenied: it can carry code and the actor may not deploy code; or its signature is none of a
+                trusted key.
+            CorruptArtifact: it was signed for other files.
+        """
+        if new.runtime == PLAIN_FILES:
+            self.require_blobs(new.manifest)
+            nature = Nature(PLAIN_FILES, "")
+        else:
+            nature = self.nature(new.manifest)
+            _agree(new.runtime, nature)
+        if nature.code and not self._permissions.allows(actor, "deploy:code", new.namespace):
+            raise PermissionDenied(
+                f"the artifact {nature.code}, and may not be deployed", hint=HOW_TO_ALLOW, field="trust"
+            )
+        if new.signature and policy.trusted_keys:
+            signing.verify(new.manifest, new.signature, policy.trusted_keys)
+        return msgspec.structs.replace(new, runtime=nature.runtime, trust="code" if nature.code else "")
+
+    def nature(self, manifest: Manifest) -> Nature:
+        """What the files of a manifest are."""
+        digest = manifest.digest
+        with self._lock:
+            known = self._known.get(digest)
+        if known is not None:
+            self.require_blobs(manifest)
+            return known
+        with self._scratch() as folder:
+            for file in manifest.files:
+                self._sketch(file, folder)
+            nature = judge(folder)
+        self.remember(digest, nature)
+        return nature
+
+    def remember(self, digest: str, nature: Nature) -> None:
+        """What was found out elsewhere."""
+        with self._lock:
+            self._known[digest] = nature
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+
+    def require_blobs(self, manifest: Manifest) -> None:
+        """Refuse a manifest whose files are not all in the store."""
+        for sha256, path in {file.sha256: file.path for file in manifest.files}.items():
+            if not self._blobs.has(sha256):
+                raise _absent(path)
+
+    def _sketch(self, file: FileEntry, folder: Path) -> None:
+        """Lay out as much of a file as is looked at, at its full size."""
+        target = folder.joinpath(*names.parse(file.path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        limit = file.size if target.suffix.lower() in WHOLE else min(file.size, HEAD_BYTES)
+        try:
+            source = self._blobs.open(file.sha256)
+        except NotFound as error:
+            raise _absent(file.path) from error
+        with source, target.open("xb") as out:
+            _copy(source, out, limit)
+            out.truncate(file.size)
+
+
+def judge(folder: Path) -> Nature:
+    """What the files of a folder are, by its `model.yaml` if it has one.
+
+    Raises:
+        InvalidInput: they are no model that is known, or the `model.yaml` is wrong.
+    """
+    try:
+        if (folder / MODEL_FILE).is_file():
+            spec = load_model_file(folder / MODEL_FILE, folder=folder, name="model", trust=True)
+            app = "has an app, which is Python code" if spec.app else ""
+            return Nature(spec.runtime, code_in(spec.runtime, Path(spec.path)) or app)
+        runtime = recognise(folder)
+        return Nature(runtime, code_in(runtime, folder))
+    except ConfigError as error:
+        told = error.message.replace(f"{folder}/", "").replace(folder.name, "the artifact")
+        hint = error.hint or "push files that are no model with --files"
+        raise InvalidInput(told, hint=hint, field="manifest") from error
+
+
+def _agree(claimed: str, nature: Nature) -> None:
+    if claimed and claimed != nature.runtime:
+        told = f"the files are a model for {nature.runtime}, not for {claimed}"
+        raise InvalidInput(told, hint="leave `runtime` out, or say it in model.yaml", field="runtime")
+
+
+def _copy(source: BinaryIO, out: BinaryIO, limit: int) -> None:
+    while limit > 0 and (chunk := source.read(min(limit, HEAD_BYTES))):
+        out.write(chunk)
+        limit -= len(chunk)
+
+
+def _absent(path: str) -> NotFound:
+    return NotFound(f"the file {path[:200]!a} is not in the artifact store", hint="upload it first", field="manifest")

@@ -1,0 +1,110 @@
+"""The control API as one ASGI application: routes inside, then replays, then the boundary.
+
+Boundary            who may call, request ids, unexpected errors
+└── Replays         Idempotency-Key
+    └── Announcing  each change wakes those who wait for the feed
+        └── FastAPI routes; errors of the domain become problems
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shoal.control.api import blobs, describing, docs, models, namespaces, nodes, problems, services, stages, upkeep
+from shoal.control.api.boundary import Boundary
+from shoal.control.api.feed import FeedWatch
+from shoal.control.api.replays import METHODS, Replays
+from shoal.control.control import Control
+from shoal.core.clock import Clock, monotonic
+from shoal.core.errors import InvalidInput, NotFound, ShoalError
+from shoal.core.version import __version__
+
+ABOUT = """\
+The control plane of Shoal: models and their versions, stages, services and their environments, and what serving nodes
+need to know.
+
+Each error is `{"error", "code", "hint", "field", "request_id"}`. Each change may carry an `Idempotency-Key`: the same
+request with the same key has its effect once and gets the same answer.
+"""
+TAGS = ("models", "stages", "services", "files", "namespaces", "nodes", "upkeep")
+
+
+def create_app(control: Control, *, watch: FeedWatch | None = None, clock: Clock = monotonic) -> ASGIApp:
+    """The application.
+
+    Args:
+        control: what does the work.
+        watch: of the feed; whoever stops the server closes it first.
+        clock: monotonic.
+    """
+    app = api()
+    app.state.control = control
+    app.state.uploads = anyio.CapacityLimiter(control.settings.uploads)
+    app.state.watch = watch or FeedWatch(control.registry.position, control.settings.waiters)
+    return Boundary(Replays(_Announcing(app, app.state.watch), clock=clock), control.settings.names)
+
+
+def api() -> FastAPI:
+    """The routes alone; `openapi()` of it is the document."""
+    app = FastAPI(
+        title="Shoal control",
+        version=__version__,
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        openapi_tags=[{"name": name} for name in TAGS],
+        exception_handlers=dict.fromkeys((ShoalError, RequestValidationError, HTTPException, Exception), _problem),
+    )
+    for room in (models, stages, services, blobs, namespaces, nodes, upkeep, docs):
+        app.include_router(room.router)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    app.openapi_schema = app.openapi_schema or describing.document(app)
+    return app.openapi_schema
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    return problems.to_response(_translated(error), request.state.request_id)
+
+
+def _translated(error: Exception) -> ShoalError:
+    """What FastAPI raises, as errors of the domain."""
+    if isinstance(error, ShoalError):
+        return error
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        return InvalidInput(f"{place}: {str(first['msg']).lower()}", hint="see /docs", field=place)
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return problems.MethodNotAllowed("the path does not know this method", hint="see /docs")
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        return NotFound("there is no such path", hint="see /docs")
+    return problems.unexpected(error)
+
+
+class _Announcing:
+    """Rings after each change that went well, so that nodes which wait learn of it at once."""
+
+    def __init__(self, app: ASGIApp, watch: FeedWatch) -> None:
+        self._app = app
+        self._watch = watch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def announce(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                self._watch.ring()
+            await send(message)
+
+        changes = scope["type"] == "http" and scope["method"] in METHODS
+        await self._app(scope, receive, announce if changes else send)

@@ -1,0 +1,59 @@
+"""What the routes of the control API share: the control itself, who asks, and the parameters of their paths."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Query
+from starlette.requests import Request
+
+from shoal.control.api.replays import HEADER
+from shoal.control.control import Control
+
+ACTOR = "x-shoal-actor"
+NOBODY = "local"
+MAX_PAGE = 1000
+
+
+def _control(request: Request) -> Control:
+    control: Control = request.app.state.control
+    return control
+
+
+def _actor(request: Request) -> str:
+    """Who says to be asking; it is written down, and proves nothing."""
+    name = request.headers.get(ACTOR, "")
+    return name if name and name.isprintable() and len(name) <= 100 else NOBODY
+
+
+def _key(request: Request) -> str:
+    return request.headers.get(HEADER, "")
+
+
+TheControl = Annotated[Control, Depends(_control)]
+Actor = Annotated[str, Depends(_actor)]
+Key = Annotated[str, Depends(_key)]
+
+NamespaceName = Annotated[str, Path(alias="namespace", description="A namespace.", examples=["default"])]
+ModelName = Annotated[str, Path(alias="name", description="Name of the model.", examples=["iris"])]
+Ref = Annotated[
+    str, Path(alias="ref", description="A version's number or alias, a stage, or `latest`.", examples=["production"])
+]
+Number = Annotated[int, Path(alias="number", ge=1, description="A version's number.", examples=[1])]
+Stage = Annotated[str, Path(alias="stage", description="A stage.", examples=["production"])]
+ServiceName = Annotated[str, Path(alias="name", description="Name of the service.", examples=["iris"])]
+Environment = Annotated[str, Path(alias="environment", description="An environment.", examples=["staging"])]
+Digest = Annotated[
+    str,
+    Path(
+        alias="sha256",
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the content, as 64 hexadecimal digits.",
+        examples=["2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"],
+    ),
+]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many at most.")]
+Deleted = Annotated[bool, Query(description="Tell of what is deleted, too.")]
+Search = Annotated[str, Query(max_length=200, description="Text that must occur in name, description or tags.")]
+Owner = Annotated[str, Query(max_length=200, description="Only what belongs to this owner.")]
+OneNamespace = Annotated[str, Query(alias="namespace", description="Only of this namespace.")]

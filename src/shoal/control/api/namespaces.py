@@ -1,0 +1,41 @@
+"""Routes of namespaces and their policies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from shoal.control.api.asking import Actor, NamespaceName, TheControl
+from shoal.control.api.bodies import body
+from shoal.control.api.describing import answer, described
+from shoal.core.catalogue import NamespaceChange, NamespaceList
+from shoal.core.registry import Namespace
+
+router = APIRouter(tags=["namespaces"])
+
+POLICY = {"owner": "team-a", "policy": {"required_lineage": ["dataset"], "allow_code": False}}
+
+
+@router.get("/v1/namespaces", **described(NamespaceList))
+def namespaces(control: TheControl) -> Response:
+    """All namespaces: rooms of teams or tenants, in which names are unique."""
+    return answer(NamespaceList(tuple(control.registry.namespaces())))
+
+
+@router.get("/v1/namespaces/{namespace}", **described(Namespace))
+def namespace(control: TheControl, namespace: NamespaceName) -> Response:
+    """One namespace with its policy."""
+    return answer(control.registry.namespace(namespace))
+
+
+@router.put("/v1/namespaces/{namespace}", **described(Namespace, takes=NamespaceChange, example=POLICY))
+def put_namespace(
+    control: TheControl,
+    actor: Actor,
+    namespace: NamespaceName,
+    change: Annotated[NamespaceChange, Depends(body(NamespaceChange))],
+) -> Response:
+    """Make a namespace, or change its policy; a policy that is said replaces the whole policy that was there."""
+    return answer(control.put_namespace(namespace, change, actor=actor))

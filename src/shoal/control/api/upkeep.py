@@ -1,0 +1,49 @@
+"""Routes of upkeep: health, the record of what was done, and the collection of what nobody uses any more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from shoal.control.api.asking import Actor, Limit, TheControl
+from shoal.control.api.bodies import body
+from shoal.control.api.describing import answer, described
+from shoal.core.catalogue import Collected, CollectRequest, EventList, Health
+from shoal.core.version import __version__
+
+router = APIRouter(tags=["upkeep"])
+
+
+@router.get("/health/live", **described(Health))
+async def live() -> Response:
+    """Whether the process answers."""
+    return answer(Health(state="live", version=__version__))
+
+
+@router.get("/health/ready", **described(Health))
+def ready(control: TheControl) -> Response:
+    """Whether the registry can be read; 503 if not."""
+    position, models = control.registry.position(), control.registry.count_models()
+    return answer(Health(state="ready", version=__version__, position=position, models=models))
+
+
+@router.get("/v1/events", **described(EventList))
+def events(
+    control: TheControl,
+    subject: Annotated[str, Query(max_length=400, description="Only what was done to this.")] = "",
+    limit: Limit = 100,
+    before: Annotated[int, Query(ge=0, description="`next` of the page before; 0 begins.")] = 0,
+) -> Response:
+    """What was done, by whom and when, newest first."""
+    found = control.events(limit=limit, before=before, subject=subject)
+    return answer(EventList(found, found[-1].number if len(found) == limit else 0))
+
+
+@router.post("/v1/gc", **described(Collected, takes=CollectRequest, example={"dry_run": True}))
+def collect(
+    control: TheControl, actor: Actor, asked: Annotated[CollectRequest, Depends(body(CollectRequest))]
+) -> Response:
+    """Forget versions that were deleted long ago, and remove the blobs that no version uses."""
+    return answer(control.collect(asked, actor=actor))

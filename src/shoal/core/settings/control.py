@@ -1,0 +1,129 @@
+"""Settings of the control process: where its state lives, where it listens, what it lets in.
+
+Control needs no settings: everything lies in one folder, its home. Values come, the later over the earlier, from a
+file, from ``SHOAL_CONTROL_...`` in the environment (``SHOAL_CONTROL_PORT=9001``; the home is ``SHOAL_HOME``) and from
+the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shoal.core.errors import ConfigError
+from shoal.core.settings.node import is_loopback
+
+PREFIX = "SHOAL_CONTROL_"
+HOME_VARIABLE = "SHOAL_HOME"
+DEFAULT_HOME = Path("~/.shoal")
+GIB = 1024**3
+
+
+class ControlSettings(BaseModel):
+    """All settings of the control process."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    home: Path = Field(DEFAULT_HOME, description="Folder of the registry, the artifacts and the lock of this control.")
+    registry: str | None = Field(
+        None, description="Database of the registry, such as `postgresql://user@db/shoal`; SQLite in the home if empty."
+    )
+    artifacts: str | None = Field(
+        None, description="Store of the artifacts, such as `s3://bucket/prefix`; a folder in the home if empty."
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback only, as nobody is authenticated.")
+    port: int = Field(8081, ge=0, le=65535, description="Control port; 0 takes a free one.")
+    names: tuple[str, ...] = Field(
+        (), description="Names besides this machine's loopback names by which a proxy in front may call it."
+    )
+    trust: bool = Field(False, description="Let versions in whose format can carry code (pickle, Python, MLflow).")
+    services: Path | None = Field(
+        None, description="Folder of service files that are put at start and followed as they change."
+    )
+    grace_seconds: float = Field(10.0, ge=0, description="Time to finish what was accepted when control is stopped.")
+    uploads: int = Field(8, ge=1, le=256, description="Uploads and archives that are taken in at the same time.")
+    upload_bytes: int = Field(64 * GIB, gt=0, description="The largest file or archive that may be sent.")
+    upload_idle_seconds: float = Field(
+        30.0, gt=0, description="How long an upload may send nothing before it is given up."
+    )
+    waiters: int = Field(1000, ge=1, description="Nodes that may wait for changes at the same time.")
+    keep_deleted_seconds: float = Field(
+        7 * 86400.0, ge=0, description="How long deleted versions are kept before `gc` forgets them for good."
+    )
+    gc_grace_seconds: float = Field(
+        86400.0, ge=0, description="How old an unused blob must be before `gc` takes it; covers uploads under way."
+    )
+
+    @property
+    def folder(self) -> Path:
+        """The home with `~` read."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def registry_url(self) -> str:
+        """The registry's database, said or by default."""
+        return self.registry or f"sqlite:///{self.folder / 'registry.db'}"
+
+    @property
+    def artifacts_url(self) -> str:
+        """The artifact store, said or by default."""
+        return self.artifacts or str(self.folder / "artifacts")
+
+
+def load_control_settings(
+    path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, object]
+) -> ControlSettings:
+    """Settings from file, environment and command line.
+
+    Raises:
+        ConfigError: a file that cannot be read, or fields that are wrong: all of them are named.
+    """
+    values = {**_from_file(path), **_from_environment(environment)}
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    try:
+        settings = ControlSettings.model_validate(values)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise ConfigError(told, hint="see docs/reference/control-settings.md for all settings") from error
+    _refuse_unsafe(settings)
+    return settings
+
+
+def home_of(environment: Mapping[str, str]) -> Path:
+    """The home that the environment names, or the default."""
+    return Path(environment.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
+
+
+def _from_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(f"{path}: settings are `name: value` lines, not a {type(values).__name__}")
+    return values or {}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Fields by their variables; lists are separated by commas."""
+    values: dict[str, Any] = {}
+    for field in ControlSettings.model_fields:
+        variable = HOME_VARIABLE if field == "home" else PREFIX + field.upper()
+        if text := environment.get(variable):
+            values[field] = tuple(text.split(",")) if field == "names" else text
+    return values
+
+
+def _refuse_unsafe(settings: ControlSettings) -> None:
+    if not is_loopback(settings.host):
+        raise ConfigError(
+            f"refusing to listen on {settings.host}: nobody is authenticated on the control port",
+            hint="listen on 127.0.0.1 behind a proxy that authenticates, and name the proxy's host with `names`",
+            field="host",
+        )
