@@ -195,9 +195,6 @@ class FakeHandle:
             "batch_stats": [{"batch_size": 2, "compute_infer": duration}],
         }
 
-    def explain(self) -> dict[str, object]:
-        return {"name": self.spec.name, "state": self.state.value, "reason": self.reason}
-
 
 def handle(name: str, version: str = "", **changes: Any) -> FakeHandle:
     """A handle; `timeout` is its model's limit in seconds."""
@@ -234,6 +231,10 @@ class FakeModels:
         if isinstance(found, Exception):
             raise found
         self.handles.append(found)
+
+    def explain(self, name: str, version: str = "") -> dict[str, object]:
+        found = self.find(name, version)
+        return {"name": found.spec.name, "state": found.state.value, "reason": found.reason}
 
     def ready(self) -> bool:
         states = [each.state for each in self.handles]

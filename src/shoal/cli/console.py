@@ -45,7 +45,8 @@ def set_up_logging(level: str) -> None:
 def announce(node: Node, ready_fd: int | None = None) -> None:
     """Tell people, and the program that started us, that the models are there."""
     if ready_fd is not None:
-        os.write(ready_fd, json.dumps({"url": node.url}).encode() + b"\n")
+        ready = {"url": node.url, **({"control": node.control_url} if node.control_url else {})}
+        os.write(ready_fd, json.dumps(ready).encode() + b"\n")
         os.close(ready_fd)
     banner(node)
 
@@ -65,9 +66,14 @@ def banner(node: Node) -> None:
         table.add_row(spec.name, spec.version, spec.runtime, handle.state.value, escape(handle.reason))
     for problem in node.problems:
         table.add_row(escape(problem.name), "", "", "SKIPPED", escape(f"{problem.error} ({problem.error.hint})"))
-    console.print(table)
+    if table.row_count:
+        console.print(table)
+    if node.control_url and not node.models.all():
+        console.print("no service runs yet; models load when they are first called\n")
     lines = [f"REST and gRPC  {node.url}", f"docs           {node.url}/docs", f"metrics        {node.url}/metrics"]
     lines += [f"{'try it' if number == 0 else '':<15}{line}" for number, line in enumerate(suggestions(node))]
+    if node.control_url:
+        lines.append(f"control        {node.control_url}  (shoal push, shoal deploy, shoal models)")
     for line in ["", *lines]:
         console.print(escape(line), soft_wrap=True)
 

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from shoal.cli import bench, build, doctor, init, predict, serve
+from shoal.cli import bench, build, doctor, init, predict, serve, why
 from shoal.core.errors import ConfigError, ShoalError
 from shoal.core.version import __version__
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (serve, predict, bench, init, build, doctor):
+for command in (serve, predict, bench, init, build, doctor, why):
     command.register(app)
 
 

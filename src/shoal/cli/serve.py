@@ -1,4 +1,4 @@
-"""`shoal serve`: a folder of model files becomes an endpoint."""
+"""`shoal serve`: a folder of model files, or a registry, becomes an endpoint."""
 
 from __future__ import annotations
 
@@ -13,17 +13,32 @@ Examples:
   shoal serve models/                       every model below models/, on http://127.0.0.1:8080
   shoal serve iris.joblib --trust           one scikit-learn pickle of your own
   shoal serve models/ --watch --workers 2   two workers per model; follow changes of the files
+  shoal serve                               all that is pushed and deployed here, with a control on port 8081
+  shoal serve --control http://ctl:8081     all that another control says
 """
 
 
 def serve(
-    paths: Annotated[list[Path], typer.Argument(help="Model files, model folders, or folders full of them.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Model files, model folders, or folders full of them; none: what the registry knows."),
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (default: 127.0.0.1).")] = None,
     port: Annotated[
         int | None, typer.Option(help="Port for REST and gRPC; 0 takes a free one (default: 8080).")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per model.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings of the node (shoal.yaml).")] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of the registry and of what a node keeps (default: ~/.shoal).")
+    ] = None,
+    control: Annotated[
+        str | None, typer.Option(help="URL of the control to follow; without paths and this, one is started.")
+    ] = None,
+    control_port: Annotated[
+        int | None, typer.Option(help="Port of the control that is started; 0 takes a free one (default: 8081).")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What control calls this node (default: the host's name).")] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Load artifacts that can run code: pickles, Python models. Only your own!")
     ] = False,
@@ -49,8 +64,9 @@ def serve(
     set_up_logging(log_level)
     flags = {"trust": trust or None, "watch": watch or None, "allow_remote": allow_remote or None}
     given = {"host": host, "port": port, "workers": workers, "tls_cert": tls_cert, "tls_key": tls_key, **flags}
+    given |= {"home": home, "control": control, "control_port": control_port, "name": name}
     settings = load_node_settings(config, os.environ, given)
-    raise typer.Exit(run(settings, paths, on_ready=partial(announce, ready_fd=ready_fd)))
+    raise typer.Exit(run(settings, paths or [], on_ready=partial(announce, ready_fd=ready_fd)))
 
 
 def register(app: typer.Typer) -> None:

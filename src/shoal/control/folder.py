@@ -4,7 +4,7 @@ scanning    paths -> specs and problems; nothing is loaded
 watching    two scans -> what was added, changed, removed
 """
 
-from shoal.control.scanning import Problem, Scan, scan
+from shoal.control.scanning import Problem, Scan, read_model, scan
 from shoal.control.watching import Diff, Watcher, diff, watch
 
-__all__ = ["Diff", "Problem", "Scan", "Watcher", "diff", "scan", "watch"]
+__all__ = ["Diff", "Problem", "Scan", "Watcher", "diff", "read_model", "scan", "watch"]

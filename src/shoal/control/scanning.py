@@ -187,17 +187,32 @@ def _spec(found: _Found, trust: bool) -> ModelSpec:
         check_name(found.name)
     except ValueError as error:
         raise ConfigError(f"the name {found.name!r} {error}", field="name") from error
-    foreign = found.path / FOREIGN_FILE
-    if found.settings is not None:
-        spec = load_model_file(found.settings, folder=found.path, name=found.name, version=found.version, trust=trust)
+    return read_model(found.path, name=found.name, version=found.version, trust=trust, settings=found.settings)
+
+
+def read_model(
+    path: Path, *, name: str, version: str = "", trust: bool = False, settings: Path | None = None
+) -> ModelSpec:
+    """One model, as the files say; nothing is loaded.
+
+    Args:
+        path: the model's file or folder.
+        name, version: what it is called unless its settings say so.
+        trust: whether it may run code when it is loaded.
+        settings: its `model.yaml`, if that lies elsewhere than in its folder.
+
+    Raises:
+        ConfigError: its settings are wrong, its format is not known, or it can carry code and is not trusted.
+    """
+    own = settings or (path / MODEL_FILE if (path / MODEL_FILE).is_file() else None)
+    foreign = path / FOREIGN_FILE
+    if own is not None:
+        spec = load_model_file(own, folder=path, name=name, version=version, trust=trust)
     elif foreign.is_file():
-        spec = load_model_settings(foreign, version=found.version, trust=trust)
+        spec = load_model_settings(foreign, version=version, trust=trust)
     else:
         trusted: Literal["", "code"] = "code" if trust else ""
-        path = found.path.resolve()
-        spec = ModelSpec(
-            name=found.name, version=found.version, path=str(path), runtime=recognise(found.path), trust=trusted
-        )
+        spec = ModelSpec(name=name, version=version, path=str(path.resolve()), runtime=recognise(path), trust=trusted)
     require_trust(spec)
     return spec
 

@@ -57,10 +57,6 @@ class ModelHandle(Protocol):
         """The V2 statistics of this version (`inference_count`, `execution_count`, `inference_stats`, ...)."""
         ...
 
-    def explain(self) -> dict[str, object]:
-        """Facts for `why`: state and reason, where it runs, what it takes, where its time goes."""
-        ...
-
 
 class Models(Protocol):
     """All models that this node serves."""
@@ -88,6 +84,15 @@ class Models(Protocol):
 
     def ready(self) -> bool:
         """Whether the node should be sent requests: nothing is loading for the first time, and something can answer."""
+        ...
+
+    def explain(self, name: str, version: str = "") -> dict[str, object]:
+        """Why it is as it is: state and reason, which version and by what, where it sits and what it takes, where its
+        time goes, what happened lately; the sentences under ``why`` say the same to people.
+
+        Raises:
+            NotFound: no such model or version.
+        """
         ...
 
     def versions(self, name: str) -> Sequence[ModelHandle]:

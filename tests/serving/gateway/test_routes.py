@@ -58,7 +58,7 @@ def test_a_wrong_method_names_the_right_ones() -> None:
 
 def test_a_bug_is_a_500_that_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
     served = Gateway()
-    served.models.all = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    served.models.ready = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
     answer = served.get("/v2/health/ready")
     assert answer.status == 500
     assert b"division" not in answer.body

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
 
 from shoal.core.errors import ConfigError
 from shoal.core.limits import WireLimits
+from shoal.core.settings import quantities
 
 PREFIX = "SHOAL_"
 
@@ -32,6 +35,54 @@ def _limits_model() -> type[BaseModel]:
 
 
 LimitsSettings = _limits_model()
+GIB = 1024**3
+Size = Annotated[
+    int,
+    BeforeValidator(quantities.size),
+    WithJsonSchema({"type": ["integer", "string"], "description": "bytes, or a size such as 512Mi"}),
+]
+
+
+class PoolSettings(BaseModel):
+    """A shared pool: worker processes that hold many models each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    workers: int | None = Field(None, ge=1, le=512, description="Its worker processes; by default one for each core.")
+    memory: Size | None = Field(
+        None, gt=0, description="Memory that the models of one worker may take, such as `2Gi`; by default a share."
+    )
+    max_models: int = Field(1000, ge=1, description="Models that one worker holds at most.")
+    idle_seconds: float | None = Field(
+        3600.0, gt=0, description="How long a model stays in memory without a request; null: for ever."
+    )
+    models_per_tenant: int | None = Field(
+        None, ge=1, description="Workers that one namespace's models are spread over (shuffle sharding); null: all."
+    )
+    preload: tuple[str, ...] = Field(
+        (), description="Runtimes whose libraries a worker imports when it starts, such as `[sklearn, onnx]`."
+    )
+
+
+class CardSettings(BaseModel):
+    """An accelerator of this machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(description="As its driver names it, such as `0`.")
+    memory: Size = Field(gt=0, description="All its memory, such as `24Gi`.")
+    kind: str = Field("gpu", description="What services ask for: `gpu`, or a name of your own.")
+    model: str = Field("", description="Its type, such as `nvidia-a30`.")
+
+
+def default_workers() -> int:
+    """A worker for each core that this process may use."""
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+def default_memory(workers: int) -> int:
+    """Half of the machine's memory, shared by so many workers."""
+    return max(256 * 1024**2, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 // workers)
 
 
 class NodeSettings(BaseModel):
@@ -49,7 +100,30 @@ class NodeSettings(BaseModel):
     tls_key: Path | None = Field(None, description="PEM file with the private key.")
     allow_remote: bool = Field(False, description="Listen beyond loopback although nobody is authenticated.")
     rest: bool = Field(True, description="Answer REST requests; without it only health, metrics and gRPC are answered.")
+    name: str = Field(
+        default_factory=socket.gethostname, min_length=1, max_length=128, description="What control calls this node."
+    )
+    home: Path = Field(Path("~/.shoal"), description="Folder for what a node keeps: routes, cache, environments.")
+    control: str | None = Field(
+        None, description="URL of the control that says what is served; without it and paths, the node starts its own."
+    )
+    control_port: int = Field(8081, ge=0, le=65535, description="Port of the control that the node starts.")
+    artifacts: str | None = Field(
+        None, description="Store that files are fetched from directly, such as `s3://bucket`; by default from control."
+    )
+    cache: Size = Field(20 * GIB, gt=0, description="Bytes of model files that are kept on this machine.")
+    environments: tuple[str, ...] = Field((), description="Environments whose services run here; empty: all of them.")
+    pools: dict[str, PoolSettings] = Field(
+        {"shared": PoolSettings.model_validate({})},
+        description="Shared pools by name; services ask for `shared` unless they say more.",
+    )
+    devices: tuple[CardSettings, ...] = Field((), description="Accelerators that services may ask for.")
     limits: LimitsSettings = Field(LimitsSettings(), description="What one client may cost.")  # type: ignore[valid-type]
+
+    @property
+    def folder(self) -> Path:
+        """The home with `~` read."""
+        return self.home.expanduser().absolute()
 
     @property
     def wire_limits(self) -> WireLimits:

@@ -103,6 +103,15 @@ class Entry(Hosted):
         """Whatever kept it from being loaded may be over: the next call tries."""
         self.failure, self.retry_at, self.failures = "", 0.0, 0
 
+    def explain(self) -> dict[str, object]:
+        """Facts for `why`."""
+        facts = super().explain()
+        if self.failure:
+            facts["failure"] = self.failure
+        if self.pending is not None and len(self.pending):
+            facts["waiting"] = len(self.pending)
+        return facts
+
     def status(self) -> ServiceStatus:
         """How it does, for control."""
         facts = self.runner.explain() if self.runner is not None else {}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 from shoal.core.errors import ConfigError, NotFound, ShoalError
 from shoal.core.model import ModelSpec, ModelState
+from shoal.serving.hosting import why
 from shoal.serving.hosting.handle import Hosted, MakeRunner
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,11 @@ class FolderModels:
                 f"model {name!r} has no version {version!r}", hint=f"versions: {', '.join(versions) or 'none'}"
             )
         return NotFound(f"there is no model {name!r}", hint="GET /v2/models or POST /v2/repository/index lists them")
+
+    def explain(self, name: str, version: str = "") -> dict[str, object]:
+        """See `core.ports.Models.explain`."""
+        facts = self.find(name, version).explain()
+        return {**facts, "why": why.sentences(facts)}
 
     def versions(self, name: str) -> list[Hosted]:
         """See `core.ports.Models.versions`."""

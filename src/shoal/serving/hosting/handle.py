@@ -14,6 +14,7 @@ from shoal.core.errors import NotReady
 from shoal.core.ipc.messages import Loaded
 from shoal.core.model import Batching, ModelSpec, ModelState
 from shoal.core.types import Signature
+from shoal.serving.batching.load import Load
 
 
 class Runner(Protocol):
@@ -51,6 +52,10 @@ class Runner(Protocol):
         """Have so many workers from now on; those that are let go finish what they have."""
 
     def statistics(self) -> dict[str, object]: ...
+
+    def load(self) -> Load:
+        """What it has had to do so far."""
+        ...
 
     def explain(self) -> dict[str, object]:
         """Facts for `why`: where it runs, what it takes, where its time goes."""
@@ -136,7 +141,7 @@ class Hosted:
         return {**base, **(self.runner.statistics() if self.runner else {})}
 
     def explain(self) -> dict[str, object]:
-        """See `core.ports.ModelHandle.explain`."""
+        """Facts for `why`."""
         facts: dict[str, object] = {
             "name": self.spec.name,
             "version": self.spec.version,

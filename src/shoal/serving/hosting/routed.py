@@ -13,6 +13,7 @@ from shoal.core.clock import Clock
 from shoal.core.errors import NotFound, NotReady, ShoalError, Unavailable, Unsupported
 from shoal.core.routes import Route, ServiceStatus
 from shoal.core.tasks import Tasks
+from shoal.serving.hosting import why
 from shoal.serving.hosting.entry import Entry, MakeRunner, Preparer, asleep_spec
 from shoal.serving.hosting.journal import Journal
 from shoal.serving.hosting.lifecycle import Lifecycle
@@ -114,6 +115,28 @@ class RoutedModels:
         if key not in self._versions and (key[1] or key[0] not in self._entries):
             self._add(key, route)
         return None
+
+    def explain(self, name: str, version: str = "") -> dict[str, object]:
+        """See `core.ports.Models.explain`."""
+        entry = self.find(name, version)
+        events = [event._asdict() for event in self.journal.of(entry.spec.name)]
+        facts = {**entry.explain(), "route": self._route_facts(entry), "events": events}
+        return {**facts, "why": why.sentences(facts)}
+
+    def _route_facts(self, entry: Entry) -> dict[str, object]:
+        """Which version is served, and what says so."""
+        route = entry.route or self._source.known(entry.key)
+        if route is None:
+            return {}
+        service, target = route.service, route.target
+        facts: dict[str, object] = {
+            "namespace": service.model_namespace,
+            "model": service.model,
+            "by": "the namespace's policy" if route.implicit else f"service {service.address}",
+            "ref": entry.key[1] or service.ref,
+            "revision": route.revision,
+        }
+        return {**facts, "version": target.version, "digest": target.digest} if target else facts
 
     def versions(self, name: str) -> list[Entry]:
         """See `core.ports.Models.versions`: those that were asked for so far."""

@@ -66,6 +66,11 @@ class RouteSource:
             logger.warning("control does not answer, the last good route is used: %s", error, extra={"model": key[0]})
             return known[0]
 
+    def known(self, key: Key) -> Route | None:
+        """As it was told last."""
+        found = self._state.get(key)
+        return found[0] if found else None
+
     async def ask(self, key: Key) -> Route:
         """As control says it now.
 

@@ -100,7 +100,7 @@ def test_bytes_that_are_no_message_are_refused() -> None:
 
 def test_a_bug_is_internal_and_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
     served = Gateway()
-    served.models.all = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    served.models.ready = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
     rpc = ask(served, "ServerReady")
     assert rpc.code == 13
     assert rpc.failure is not None

@@ -83,7 +83,9 @@ class Rest:
         answer(exchange, describe.config(self._models, params["model"], params.get("version", "")))
 
     def why(self, exchange: Exchange, params: Params) -> None:
-        answer(exchange, lookup.find(self._models, params["model"], params.get("version", "")).explain())
+        name, version = params["model"], params.get("version", "")
+        lookup.find(self._models, name, version)
+        answer(exchange, self._models.explain(name, version))
 
     def v1_model(self, exchange: Exchange, params: Params) -> None:
         answer(exchange, describe.v1_status(self._models, params["model"], params.get("version", "")))

@@ -1,0 +1,125 @@
+"""What is served of folders: `shoal serve DIR`, and how it follows their changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from shoal.control import folder
+from shoal.core.clock import monotonic
+from shoal.core.errors import ConfigError, ShoalError
+from shoal.core.metrics import Metrics
+from shoal.core.model import ModelSpec
+from shoal.core.settings.node import NodeSettings
+from shoal.core.settings.overrides import override
+from shoal.core.tasks import Tasks
+from shoal.node.apps import Apps
+from shoal.serving.batching.instruments import Instruments
+from shoal.serving.batching.runner import ModelRunner
+from shoal.serving.hosting.folder import FolderModels
+
+logger = logging.getLogger(__name__)
+
+WATCH_SECONDS = 1.0
+"""How often files are looked at under `watch`."""
+
+
+class Files:
+    """Every model of the given paths; a `node.Content`.
+
+    Args:
+        settings: of the node.
+        metrics: of the node.
+        paths: model files, model folders, or folders full of them.
+    """
+
+    def __init__(self, settings: NodeSettings, metrics: Metrics, paths: Sequence[Path]) -> None:
+        self.settings = settings
+        self.problems: list[folder.Problem] = []
+        self.apps = Apps()
+        self.models = FolderModels(self._make_runner, self._read_specs)
+        self._instruments = Instruments(metrics)
+        self._paths = list(paths)
+        self._first = folder.Scan()
+        self._tasks = Tasks()
+
+    def check(self) -> None:
+        """See `node.Content`."""
+        self._first = self._scan()
+        if not self._first.specs:
+            raise _nothing_to_serve(self._paths, self._first)
+        self.problems = list(self._first.problems)
+        for problem in self.problems:
+            logger.error("skipped: %s", problem.error, extra={"model": problem.name})
+
+    async def start(self, url: str) -> None:
+        """See `node.Content`."""
+        specs = [self._adjusted(spec) for spec in self._first.specs]
+        self.apps.serve(specs)
+        await self.models.serve(specs)
+        if self.settings.watch:
+            trust = self.settings.trust
+            watching = folder.watch(self._paths, WATCH_SECONDS, self._changed, trust=trust, first=self._first)
+            self._tasks.start("watch", watching)
+
+    async def settle(self) -> None:
+        """See `node.Content`."""
+        await self._tasks.close()
+
+    async def stop(self, grace: float) -> None:
+        """See `node.Content`."""
+        await self.apps.stop()
+        await self.models.stop(grace)
+
+    def runners(self) -> Iterator[ModelRunner]:
+        """See `node.Content`."""
+        return (handle.runner for handle in self.models.all() if isinstance(handle.runner, ModelRunner))
+
+    def _make_runner(self, spec: ModelSpec) -> ModelRunner:
+        return ModelRunner(spec, instruments=self._instruments, clock=monotonic)
+
+    def _scan(self) -> folder.Scan:
+        return folder.scan(self._paths, trust=self.settings.trust)
+
+    def _adjusted(self, spec: ModelSpec) -> ModelSpec:
+        """The spec with what the node's own settings say."""
+        if self.settings.workers is None:
+            return spec
+        limits = msgspec.structs.replace(spec.limits, workers=self.settings.workers)
+        return msgspec.structs.replace(spec, limits=limits)
+
+    def _read_specs(self, name: str, config: str | None) -> list[ModelSpec]:
+        scan = self._scan()
+        found = [self._adjusted(spec) for spec in scan.specs if spec.name == name]
+        if not found and (problem := next((each for each in scan.problems if each.name == name), None)):
+            raise problem.error
+        return found if config is None else [override(spec, config) for spec in found]
+
+    async def _changed(self, diff: folder.Diff) -> None:
+        """Follow the files: what is new or changed is loaded, what is gone is drained."""
+        for problem in diff.problems:
+            logger.error("refused: %s", problem.error, extra={"model": problem.name})
+        for name in sorted(diff.removed):
+            await self.models.remove(name)
+        outcomes = await asyncio.gather(
+            *(self.models.load(name) for name in sorted(diff.added | diff.changed)), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                logger.error("a changed model was refused; what was served goes on: %s", outcome)
+        await self.apps.drop(diff.removed | diff.changed)
+        self.apps.serve([handle.spec for handle in self.models.all()])
+
+
+def _nothing_to_serve(paths: Sequence[Path], scan: folder.Scan) -> ShoalError:
+    if len(scan.problems) == 1:
+        return scan.problems[0].error
+    told = "; ".join(f"{problem.name}: {problem.error}" for problem in scan.problems) or "no model file was found"
+    return ConfigError(
+        f"nothing to serve in {', '.join(map(str, paths))}: {told}",
+        hint="put model files such as iris.joblib or net.onnx there, or start with `shoal init`",
+    )

@@ -1,0 +1,175 @@
+"""What is served of a registry: `shoal serve`. Control says what; everything to go on without it is on this machine.
+
+home/nodes/NAME/routes.db   the last good routes, and the place in control's feed
+home/cache/                 model files, shared by all nodes of this machine
+home/environments/          built environments of workers
+home/services/              further files that services asked for
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from shoal.control.artifacts.blobs import BlobSource
+from shoal.control.artifacts.cache import ArtifactCache
+from shoal.control.environments.environments import Environments
+from shoal.control.folder import Problem
+from shoal.core.clock import monotonic
+from shoal.core.errors import ConfigError
+from shoal.core.metrics import Metrics
+from shoal.core.routes import NodeStatus
+from shoal.core.settings.node import NodeSettings
+from shoal.core.tasks import Tasks
+from shoal.node.apps import Apps
+from shoal.node.asking import Asking
+from shoal.node.control import OwnControl, home_folder
+from shoal.node.hosts import Hosts
+from shoal.node.preparing import Preparing
+from shoal.serving.batching.runner import ModelRunner
+from shoal.serving.hosting.following import Follower, Reporter
+from shoal.serving.hosting.journal import Journal
+from shoal.serving.hosting.routed import RoutedModels
+from shoal.serving.hosting.scaling import Scaler
+from shoal.serving.hosting.source import RouteSource
+from shoal.serving.hosting.state import RouteState
+
+logger = logging.getLogger(__name__)
+
+
+class Routed:
+    """Every model and service that control knows; a `node.Content`.
+
+    Args:
+        settings: of the node.
+        metrics: of the node.
+
+    Attributes:
+        control_url: where control answers.
+    """
+
+    def __init__(self, settings: NodeSettings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.problems: Sequence[Problem] = ()
+        self.apps = Apps()
+        self._own = None if settings.control else OwnControl(settings)
+        self._folder = home_folder(settings, "nodes", _file_name(settings.name))
+        self._lock = _lock(self._folder, settings.name)
+        self._state = RouteState(self._folder / "routes.db")
+        self._asking = Asking(lambda: self.control_url, settings.environments)
+        self._cache = ArtifactCache(home_folder(settings, "cache"), _Source(self, settings), settings.cache)
+        self._preparing = Preparing(
+            self._cache, Environments(home_folder(settings, "environments")), settings.folder / "services"
+        )
+        self._journal = Journal()
+        self._hosts = Hosts(settings, metrics, self._journal)
+        unserved = metrics.counter(
+            "shoal_unserved_total",
+            "Requests that got an error while their model was not in memory.",
+            ("code",),
+        )
+        source = RouteSource(self._asking, self._state)
+        self.models = RoutedModels(
+            source,
+            self._preparing,
+            self._hosts.make,
+            journal=self._journal,
+            clock=monotonic,
+            count=lambda code: unserved.labels(code).inc(),
+        )
+        self._follower = Follower(self._asking, source, self._state, self.models)
+        self._tasks = Tasks()
+
+    @property
+    def control_url(self) -> str:
+        return self.settings.control or (self._own.url if self._own else "")
+
+    def check(self) -> None:
+        """See `node.Content`: a registry may be empty."""
+
+    async def start(self, url: str) -> None:
+        """See `node.Content`."""
+        if self._own is not None:
+            await self._own.start()
+        await self._hosts.start()
+        await self._follower.start()
+        self._tasks.start("follow control", self._follower.run())
+        self._tasks.start("report", Reporter(self._asking, lambda: self._status(url)).run())
+        self._tasks.start("scale", Scaler(self.models.all, self.models.lifecycle, clock=monotonic).run())
+
+    async def settle(self) -> None:
+        """See `node.Content`."""
+        await self._tasks.close()
+
+    async def stop(self, grace: float) -> None:
+        """See `node.Content`."""
+        await self.models.stop(grace)
+        await self._hosts.stop()
+        if self._own is not None:
+            await self._own.stop()
+        self._asking.close()
+        self._preparing.close()
+        self._cache.close()
+        self._state.close()
+        os.close(self._lock)
+
+    def runners(self) -> Iterator[ModelRunner]:
+        """See `node.Content`."""
+        self._hosts.update_metrics(self._cache)
+        return (entry.runner for entry in self.models.all() if isinstance(entry.runner, ModelRunner))
+
+    def _status(self, url: str) -> NodeStatus:
+        return NodeStatus(
+            node=self.settings.name, url=url, position=self._state.position, services=self.models.status()
+        )
+
+
+class _Source:
+    """The artifact store: the one that the settings name, else control, wherever it is now."""
+
+    def __init__(self, owner: Routed, settings: NodeSettings) -> None:
+        self._owner = owner
+        self._store: BlobSource | None = None
+        self._url = ""
+        self._artifacts = settings.artifacts
+
+    def open(self, sha256: str):  # type: ignore[no-untyped-def]
+        return self._source().open(sha256)
+
+    def _source(self) -> BlobSource:
+        if self._artifacts:
+            if self._store is None:
+                from shoal.control.artifacts import open_store
+
+                self._store = open_store(self._artifacts)
+            return self._store
+        if self._store is None or self._url != self._owner.control_url:
+            from shoal.control.artifacts.http_source import HttpSource
+
+            self._url = self._owner.control_url
+            self._store = HttpSource(self._url)
+        return self._store
+
+
+def _file_name(name: str) -> str:
+    """A node's name as a folder's."""
+    return "".join(each if each.isalnum() or each in "-_." else "_" for each in name).lstrip(".") or "node"
+
+
+def _lock(folder: Path, name: str) -> int:
+    """Nobody else may use the folder while this is open.
+
+    Raises:
+        ConfigError: somebody does.
+    """
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        hint = "give this one another name: --name, or SHOAL_NAME"
+        raise ConfigError(f"a node {name!r} runs on this home already", hint=hint, field="name") from None
+    return descriptor

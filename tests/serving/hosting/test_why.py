@@ -1,0 +1,52 @@
+"""From facts to sentences."""
+
+from __future__ import annotations
+
+from shoal.serving.hosting.why import sentences
+
+TIME = {"batches": 10, "queue_ms": 1.0, "compute_ms": 5.0, "decode_ms": 0.2, "encode_ms": 0.1, "rows_per_batch": 4.0}
+ROUTE = {"by": "service iris", "ref": "production", "model": "iris", "namespace": "default", "version": "3"}
+
+
+def test_a_model_that_answers_says_which_version_and_where_its_time_goes() -> None:
+    said = sentences({"state": "READY", "reason": "", "route": ROUTE, "workers_ready": 2, "workers": 3, "time": TIME})
+    assert said[0] == "it answers"
+    assert said[1].startswith("version 3 is served because service iris says production of model iris")
+    assert said[2] == "2 of 3 workers of its own are ready"
+    assert "waits 1 ms" in said[3]
+    assert "would help" not in said[3]
+
+
+def test_a_queue_longer_than_the_computing_is_told() -> None:
+    said = sentences({"state": "READY", "reason": "", "time": TIME | {"queue_ms": 40.0}})
+    assert "more workers or larger batches" in said[-1]
+
+
+def test_what_is_kept_apart_says_why() -> None:
+    said = sentences({"state": "READY", "reason": "", "time": TIME, "batch_reason": "answers differ"})
+    assert "kept apart: answers differ" in said[-1]
+
+
+def test_what_is_not_ready_says_why_and_who_waits() -> None:
+    said = sentences({"state": "LOADING", "reason": "it is loading", "waiting": 3})
+    assert said == ["it is loading: it is loading; 3 requests wait for it"]
+
+
+def test_a_stopped_roll_is_told_before_anything_else_but_the_state() -> None:
+    facts = {"state": "READY", "reason": "", "failure": "version 4 is not served", "route": ROUTE}
+    assert sentences(facts)[1] == "version 4 is not served"
+
+
+def test_a_missing_version_and_the_last_eviction_are_told() -> None:
+    route = {key: value for key, value in ROUTE.items() if key != "version"}
+    events = [{"what": "loaded", "detail": "version 3"}, {"what": "evicted", "detail": "b needed 3 MB"}]
+    said = sentences({"state": "READY", "reason": "not in memory", "route": route, "events": events})
+    assert said[0] == "not in memory"
+    assert said[1].endswith("and there is no such version")
+    assert said[2] == "last time it was evicted: b needed 3 MB"
+
+
+def test_seats_are_told_as_the_pool_says_them() -> None:
+    assert sentences({"state": "READY", "reason": "", "seats": ["in worker 1 of pool shared"]})[-1].startswith(
+        "in worker"
+    )
