@@ -8,6 +8,7 @@ a number is never given out again.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 from sqlalchemy import Connection, delete, func, select, update
 
@@ -93,7 +94,9 @@ class DeletionPart(Part):
         """SHA-256 of each blob that a version that is not purged refers to, in order, as of one moment."""
         wanted = select(schema.blobs.c.sha256).distinct().order_by(schema.blobs.c.sha256)
         with self._reading() as connection:
-            yield from connection.execution_options(yield_per=_PAGE).execute(wanted).scalars()
+            found = connection.execution_options(yield_per=_PAGE).execute(wanted)
+            with closing(found):
+                yield from found.scalars()
 
 
 def _refuse_pointed(connection: Connection, of: AnyRow, number: int | None = None) -> None:

@@ -108,7 +108,7 @@ def parse_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise ConfigError("the registry's URL cannot be read", hint=_URL_HINT, field="registry") from error
     if parsed.drivername in (_SQLITE, "sqlite+pysqlite"):
         if not parsed.database or parsed.database.startswith((":memory:", "file:")):
