@@ -14,6 +14,7 @@ from shoal.core.registry import Manifest
 from shoal.core.routes import Change, Feed, NodeStatus, Route, Target
 from shoal.core.service import Autoscaling, Service, parse_address
 from shoal.core.types import Signature
+from shoal.serving.batching.load import Load
 from shoal.serving.hosting.entry import Prepared
 from shoal.serving.hosting.journal import Journal
 from shoal.serving.hosting.routed import RoutedModels
@@ -63,6 +64,7 @@ class FakeRunner:
         self.gate = asyncio.Event()
         self.gate.set()
         self.reason = ""
+        self.seen = Load(in_flight=0, requests=0, counts=(0,), bounds=(), cpu_seconds=None, ready=1)
 
     @property
     def state(self) -> ModelState:
@@ -89,6 +91,9 @@ class FakeRunner:
 
     def statistics(self) -> dict[str, object]:
         return {}
+
+    def load(self) -> Load:
+        return self.seen
 
     def explain(self) -> dict[str, object]:
         return {"workers_ready": 1}
