@@ -1,8 +1,9 @@
 """`Environments`: the worker environments of this machine, each built once and never changed.
 
-    HOME/<digest>/        the virtual environment
-    HOME/<digest>.json    what it is; written last: without it, the folder is what a killed build has left
-    HOME/<digest>.lock    locked by who builds, uses or removes it
+    HOME/<digest>/            the virtual environment
+    HOME/<digest>.json        what it is; written last: without it, the folder is what a killed build has left
+    HOME/<digest>.building    locked by who builds it
+    HOME/<digest>.use         locked by all who use it
 
 The digest names the lock together with Python, platform and Shoal's own files (`locks.environment_digest`), so another
 lock, another Python or another Shoal is another environment, side by side with the old one. Threads and processes that
@@ -21,6 +22,8 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from shoal.control.environments import bundles, needs
 from shoal.control.environments.assembling import Recipe, assemble, remove, seal
@@ -152,28 +155,30 @@ class Environments:
 
     def _ensure(self, lock: Lock, target: Target, fill: Fill) -> Environment:
         digest = environment_digest(lock, target)
-        hold = Hold(self._lock_file(digest))
+        hold = Hold(self._use(digest))
         try:
-            found = self._shared(digest, hold, lambda: self._build(digest, lock, target, fill, hold.descriptor))
-            os.utime(self._record(digest), (self._clock(), self._clock()))
+            hold.share()
+            found = self._find_or_build(digest, lambda held: self._build(digest, lock, target, fill, held))
+            now = self._clock()
+            os.utime(self._record(digest), (now, now))
         except BaseException:
             hold.close()
             raise
         self._keep(digest, hold)
-        return found
+        return msgspec.structs.replace(found, used=now)
 
-    def _shared(self, digest: str, hold: Hold, build: Callable[[], None]) -> Environment:
-        """Hold it as a user, after building it if need be. One lock does not become the other in one step: we look
-        again each time."""
-        while True:
-            hold.share()
-            with contextlib.suppress(NotFound):
+    def _find_or_build(self, digest: str, build: Callable[[int], None]) -> Environment:
+        with contextlib.suppress(NotFound):
+            return self.find(digest)
+        building = Hold(self._building(digest))
+        try:
+            building.alone()
+            with contextlib.suppress(NotFound):  # somebody else has built it meanwhile
                 return self.find(digest)
-            hold.alone()
-            try:
-                self.find(digest)
-            except NotFound:
-                build()
+            build(building.descriptor)
+            return self.find(digest)
+        finally:
+            building.close()
 
     def _build(self, digest: str, lock: Lock, target: Target, fill: Fill, held: int) -> None:
         folder = self._home / digest
@@ -209,7 +214,8 @@ class Environments:
 
     def _remove(self, digest: str) -> bool:
         """Remove it unless somebody has it; the record goes first, so that it is never found in part."""
-        with unused(self._lock_file(digest)) as free:
+        with unused(self._use(digest)) as not_used, unused(self._building(digest)) as not_built:
+            free = not_used and not_built
             if free:
                 self._record(digest).unlink(missing_ok=True)
                 remove(self._home / digest)
@@ -218,8 +224,11 @@ class Environments:
     def _record(self, digest: str) -> Path:
         return self._home / f"{digest}.json"
 
-    def _lock_file(self, digest: str) -> Path:
-        return self._home / f"{digest}.lock"
+    def _use(self, digest: str) -> Path:
+        return self._home / f"{digest}.use"
+
+    def _building(self, digest: str) -> Path:
+        return self._home / f"{digest}.building"
 
 
 def _told(error: OSError) -> ShoalError:

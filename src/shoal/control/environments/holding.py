@@ -1,7 +1,8 @@
 """Who builds and who uses an environment: locks on files, which the kernel lets go when a process dies.
 
-A user holds a shared lock for as long as it wants the environment; who builds or removes one holds the exclusive lock.
-Locks belong to open files, so threads of one process exclude each other as processes do.
+Users share one lock for as long as they want the environment; a builder has another alone; who removes it needs both
+alone. Locks belong to open files, so threads of one process exclude each other as processes do, and a program that
+inherits the file keeps the lock when its parent dies.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ class Hold:
         self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def share(self) -> None:
-        """Use it: waits for who builds or removes it."""
+        """Lock it together with others: waits for who has it alone."""
         fcntl.flock(self.descriptor, fcntl.LOCK_SH)
 
     def try_alone(self) -> bool:
-        """Build or remove it, unless anybody builds, removes or uses it."""
+        """Lock it alone, unless anybody has it."""
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -32,7 +33,7 @@ class Hold:
         return True
 
     def alone(self) -> None:
-        """Build or remove it: waits for everybody else."""
+        """Lock it alone: waits for everybody else."""
         fcntl.flock(self.descriptor, fcntl.LOCK_EX)
 
     def close(self) -> None:
@@ -42,7 +43,7 @@ class Hold:
 
 @contextlib.contextmanager
 def unused(path: Path) -> Iterator[bool]:
-    """Whether nobody else uses it; nobody can begin to inside of the block."""
+    """Whether nobody has it; nobody gets it during the block."""
     hold = Hold(path)
     try:
         yield hold.try_alone()
