@@ -34,18 +34,46 @@ _TRIES: dict[str, Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=3
 
 
 def fetch_bucket(source: BucketSource, policy: SourcePolicy, staging: Staging) -> None:
-    """Copy the objects below a prefix to the staging folder.
+    """Copy the objects below a prefix, or the one object of that name, to the staging folder.
 
     Raises:
         ShoalError: nothing is there, the store refuses or cannot be reached, a name is refused, a budget is used up.
     """
     with _telling(source):
         store = _store(source, policy)
-        for page in obstore.list(store, prefix=source.prefix or None, chunk_size=1000):
-            for each in page:
-                _copy(store, source, each, staging)
-    if staging.files == 0:
-        raise NotFound(f"there is nothing below {source}", hint="check the bucket and the prefix", field="source")
+        found = _below(store, source, staging) or _itself(store, source, staging)
+        for path, size in found.items():
+            staging.add(_name(path, source), size, partial(_chunks, store, path))
+
+
+def _below(store: Any, source: BucketSource, staging: Staging) -> dict[str, int]:
+    """Sizes of the objects below the prefix; empty objects that only mark a folder are left out."""
+    found: dict[str, int] = {}
+    for page in obstore.list(store, prefix=source.prefix or None, chunk_size=1000):
+        for each in page:
+            staging.visit()
+            found[each["path"]] = each["size"]
+    folders = {source.prefix, *(parent for path in found for parent in _parents(path))}
+    return {path: size for path, size in found.items() if size or path not in folders}
+
+
+def _itself(store: Any, source: BucketSource, staging: Staging) -> dict[str, int]:
+    if not source.prefix:
+        return {}
+    staging.visit()
+    return {source.prefix: obstore.head(store, source.prefix)["size"]}
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _name(path: str, source: BucketSource) -> str:
+    if path == source.prefix:
+        return path.rpartition("/")[2]
+    return path[len(source.prefix) + 1 :] if source.prefix else path
 
 
 def _store(source: BucketSource, policy: SourcePolicy) -> Any:
@@ -54,15 +82,6 @@ def _store(source: BucketSource, policy: SourcePolicy) -> Any:
     return _STORES[source.scheme](
         source.bucket, config=policy.store_options or None, client_options=client, retry_config=_TRIES
     )
-
-
-def _copy(store: Any, source: BucketSource, found: Any, staging: Staging) -> None:
-    path = found["path"]
-    rest = path[len(source.prefix) :].removeprefix("/") if source.prefix else path
-    if found["size"] == 0 and (not rest or path.endswith("/")):
-        staging.visit()
-        return
-    staging.add(rest or path.rpartition("/")[2], found["size"], partial(_chunks, store, path))
 
 
 def _chunks(store: Any, path: str) -> Iterator[bytes]:

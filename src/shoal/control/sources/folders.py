@@ -59,14 +59,13 @@ def _copy_folder(descriptor: int, prefix: str, staging: Staging) -> None:
         children = sorted(entry.name for entry in entries)
     for name in children:
         path = prefix + name
+        staging.visit()
         if is_left_out((name,)):
-            staging.visit()
             continue
         names.parse(path)
         child = os.open(name, _FLAGS, dir_fd=descriptor)
         try:
             if stat.S_ISDIR(os.fstat(child).st_mode):
-                staging.visit()
                 _copy_folder(child, f"{path}/", staging)
             else:
                 _copy_file(child, path, staging)

@@ -46,7 +46,7 @@ class Staging:
         self._bytes = 0
 
     def visit(self) -> None:
-        """Count a file, a folder or a page of a list; also those that are left out.
+        """Count a file, a folder or a page of a list, when it is met; also those that are left out later.
 
         Raises:
             TooLarge, DeadlineExceeded: a budget is used up.
@@ -66,7 +66,6 @@ class Staging:
         Raises:
             InvalidInput, TooLarge, DeadlineExceeded, CorruptArtifact, StorageFull: the file is refused.
         """
-        self.visit()
         parts = names.parse(path)
         if is_left_out(parts):
             return

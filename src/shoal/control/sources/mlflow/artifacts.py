@@ -79,6 +79,7 @@ def fetch_proxied(place: Proxied, server: Server, staging: Staging) -> None:
 def _copy_folder(root: str, prefix: str, server: Server, staging: Staging) -> None:
     for each in _list(root, prefix, server, staging):
         path = prefix + _name(each)
+        staging.visit()
         if each.is_dir:
             names.parse(path)
             _copy_folder(root, f"{path}/", server, staging)
