@@ -13,9 +13,10 @@ import json
 import sys
 from pathlib import Path
 
-from reference import cli, errors, metrics, model_settings, node_settings, runtimes
+from reference import cli, errors, metrics, model_settings, node_settings, runtimes, service_settings
 
 from shoal.core.settings import model_file_schema
+from shoal.core.settings.services import service_file_schema
 
 HOME = Path(__file__).parent.parent / "docs/reference"
 
@@ -25,6 +26,8 @@ def files() -> dict[str, str]:
     return {
         "model-yaml.md": model_settings.make(),
         "model.schema.json": _json(model_file_schema()),
+        "service-yaml.md": service_settings.make(),
+        "service.schema.json": _json(service_file_schema()),
         "settings.md": node_settings.make(),
         "node.schema.json": _json(node_settings.schema()),
         "metrics.md": metrics.make(),

@@ -11,7 +11,16 @@ import pytest
 import yaml
 
 from shoal.core.settings import model_file_schema
+from shoal.core.settings.merlin_schema import (
+    MerlinArtifact,
+    MerlinComet,
+    MerlinFile,
+    MerlinGpu,
+    MerlinModel,
+    MerlinScaling,
+)
 from shoal.core.settings.node import NodeSettings
+from shoal.core.settings.services import service_file_schema
 from shoal.serving.adapters.catalog import RUNTIMES
 from shoal.serving.gateway.problems import OUTCOMES
 
@@ -32,6 +41,15 @@ def test_the_page_of_model_yaml_names_every_field() -> None:
     assert [name for kind in kinds for name in kind["properties"] if f"| `{name}` |" not in page] == []
 
 
+def test_the_page_of_service_yaml_names_every_field() -> None:
+    schema = service_file_schema()
+    kinds = [schema, *(kind for name, kind in schema["$defs"].items() if name != "BatchingFields")]
+    page = (REFERENCE / "service-yaml.md").read_text()
+    assert [name for kind in kinds for name in kind["properties"] if f"| `{name}` |" not in page] == []
+    merlin = (MerlinFile, MerlinComet, MerlinModel, MerlinArtifact, MerlinGpu, MerlinScaling)
+    assert [name for kind in merlin for name in kind.model_fields if f"{name}`" not in page] == []
+
+
 def test_the_page_of_settings_names_every_field_and_its_variable() -> None:
     page = (REFERENCE / "settings.md").read_text()
     names = {*NodeSettings.model_fields} - {"limits"}
@@ -46,7 +64,7 @@ def test_every_error_and_runtime_has_its_line() -> None:
     assert [name for name in RUNTIMES if f"## {name}\n" not in runtimes] == []
 
 
-@pytest.mark.parametrize("name", ["model.schema.json", "node.schema.json"])
+@pytest.mark.parametrize("name", ["model.schema.json", "node.schema.json", "service.schema.json"])
 def test_each_field_of_a_schema_has_a_meaning(name: str) -> None:
     schema = json.loads((REFERENCE / name).read_text())
     kinds = [schema, *schema["$defs"].values()]

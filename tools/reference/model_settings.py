@@ -60,16 +60,17 @@ def make() -> str:
     """The page."""
     parse_model_file(EXAMPLE)
     schema = model_file_schema()
-    parts = [INTRODUCTION, block(EXAMPLE, "yaml"), "## Fields", _fields(schema)]
+    parts = [INTRODUCTION, block(EXAMPLE, "yaml"), "## Fields", fields_of(schema)]
     for title, name in SECTIONS:
         kind = schema["$defs"][name]
-        parts += [f"## `{title}`", kind["description"], _fields(kind)]
+        parts += [f"## `{title}`", kind["description"], fields_of(kind)]
         if name == "BatchingFields":
             parts += ["What the presets stand for:", _presets()]
     return page("model.yaml", *parts, "## Sizes and durations", QUANTITIES)
 
 
-def _fields(schema: dict[str, Any]) -> str:
+def fields_of(schema: dict[str, Any]) -> str:
+    """The table of all fields of a schema."""
     required = schema.get("required", ())
     return table(
         ("field", "type", "default", "meaning"),

@@ -91,7 +91,7 @@ Title = Annotated[str, Field(min_length=1, max_length=100)]
 Tag = Annotated[str, Field(max_length=1000)]
 Memory = Annotated[Size, Field(ge=SMALLEST_MEMORY, lt=MAX_NUMBER)]
 Percent = Annotated[float, Field(gt=0, le=100)]
-Target = Annotated[float, Field(gt=0, le=1e9)]
+Target = Annotated[float, Field(gt=0)]
 Processors = Annotated[
     float,
     BeforeValidator(quantities.processors),
@@ -150,7 +150,7 @@ class DownloadFields(Fields):
     version: VersionNumber | None = None
     """The number of a version, or `latest`."""
     stage: Label | None = None
-    """The version that has this stage when the service starts."""
+    """The version that has this stage."""
     alias: Alias | None = None
     """The second name of a version, such as `0.1.0`."""
     dest_path: DestPath
