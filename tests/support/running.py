@@ -19,6 +19,7 @@ from shoal.core.metrics import Metrics
 from shoal.core.model import Batching, Limits, ModelSpec
 from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
+from shoal.serving.pool.pool import Pool
 
 FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
 
@@ -59,6 +60,7 @@ class Running:
 
     @property
     def pids(self) -> list[int]:
+        assert isinstance(self.runner.pool, Pool)
         return [member.process.pid for member in self.runner.pool.members if member.process is not None]
 
     def deaths(self) -> dict[str, int]:

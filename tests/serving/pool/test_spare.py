@@ -25,22 +25,29 @@ class Process:
 
 
 class FakeMember:
-    """Implements what a spare needs of `Member`: `failure` is raised by `start`."""
+    """Implements what a spare needs of `Member`: `failure` is raised by `load`."""
 
     def __init__(self, failure: Exception | None) -> None:
-        self.spec = SPEC
         self.process = Process()
         self.state = WorkerState.STARTING
         self.jobs: list[Job] = []
         self.failure = failure
 
-    async def start(self) -> None:
+    async def start(self, seconds: float) -> None:
         await asyncio.sleep(0)
+
+    async def load(self, model: int, spec: ModelSpec) -> None:
+        assert spec is SPEC
         if self.failure is not None:
             raise self.failure
+
+    async def open(self) -> None:
         self.state = WorkerState.READY
 
-    def send(self, job: Job) -> None:
+    def kill(self, reason: str) -> None:
+        return
+
+    def send(self, job: Job, model: int, seconds: float) -> None:
         self.jobs.append(job)
 
     async def finish(self) -> None:
@@ -71,7 +78,7 @@ def ask(failures: list[Exception | None]) -> tuple[list[FakeMember], Owner]:
         return members[-1]
 
     async def main() -> None:
-        spare = Spare(make, lambda reason: None)  # type: ignore[arg-type]
+        spare = Spare(SPEC, make, lambda reason: None)  # type: ignore[arg-type]
         spare.send(Job([], 0, 1, owner, 0.0))
         for _ in range(20):
             await asyncio.sleep(0)

@@ -1,7 +1,8 @@
 """The messages between a node and its workers: few, frozen, typed, each with an explicit tag.
 
 To a worker: `Load`, `Batch`, `Unload`, `Stop`. From a worker: `Hello`, `Loaded`, `LoadFailed`, `Done`, `Unloaded`.
-A worker answers in the order in which it was asked; it runs one batch at a time.
+A worker runs one batch at a time and answers batches in the order in which they came. A shared one may be asked to load
+a model meanwhile: `Loaded` then comes when it comes.
 
 Batches are told column by column, not item by item: that is what makes their headers cheap.
 """
@@ -21,10 +22,17 @@ FAILED = 1
 
 
 class Load(msgspec.Struct, frozen=True, array_like=True, tag="load"):
-    """Load a model version; `model` is the number by which batches name it."""
+    """Load a model version.
+
+    Attributes:
+        model: the number by which batches name it.
+        spec: what to load.
+        known: what a worker has said of the very same files before; the model is not examined again, only tried.
+    """
 
     model: int
     spec: ModelSpec
+    known: Loaded | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, tag="batch"):
@@ -58,9 +66,10 @@ class Stop(msgspec.Struct, frozen=True, array_like=True, tag="stop"):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
-    """The worker has started and can be given models."""
+    """The worker has started and can be given models; `memory_bytes` is its resident memory without any."""
 
     pid: int
+    memory_bytes: int = 0
 
 
 class Loaded(msgspec.Struct, frozen=True, array_like=True, tag="loaded"):
@@ -73,7 +82,7 @@ class Loaded(msgspec.Struct, frozen=True, array_like=True, tag="loaded"):
         batchable: whether n rows at once gave the answers of one by one.
         batch_reason: why it is not batchable, or "".
         seconds: time to load.
-        memory_bytes: growth of the worker's resident memory.
+        memory_bytes: its footprint: growth of the worker's resident memory, but no less than the size of its files.
         example: a V2 JSON request that works, for the docs page; "" if none could be made up.
     """
 
@@ -119,8 +128,16 @@ class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
 
 
 class Unloaded(msgspec.Struct, frozen=True, array_like=True, tag="unloaded"):
+    """The model is let go of: the worker's resident memory now, and what it was before."""
+
     model: int
     memory_bytes: int
+    before_bytes: int = 0
+
+    @property
+    def reclaimed_bytes(self) -> int:
+        """What the system has got back."""
+        return max(self.before_bytes - self.memory_bytes, 0)
 
 
 ToWorker = Load | Batch | Unload | Stop

@@ -55,6 +55,12 @@ class Admission:
         self._samples = 0
         self.configure(settings)
 
+    def share(self, parallel: int) -> None:
+        """So many workers share the load from now on."""
+        self._pace *= self._parallel / parallel
+        self._parallel = parallel
+        self._ease()
+
     def configure(self, settings: Batching) -> None:
         """Keep to these bounds from now on."""
         self.settings = settings

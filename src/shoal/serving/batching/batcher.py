@@ -102,6 +102,10 @@ class Batcher:
         if self._queue.rows:
             self._schedule()
 
+    def share(self, parallel: int) -> None:
+        """So many workers share the load from now on."""
+        self._admission.share(parallel)
+
     def keep_apart(self) -> None:
         """The model is not batchable: one request per batch from now on."""
         self._alone = True

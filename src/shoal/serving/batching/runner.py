@@ -1,4 +1,4 @@
-"""One model version, ready to be called: its batcher and its pool as one.
+"""One model version, ready to be called: its batcher and its workers as one.
 
 This is what hosting starts, swaps and drains. While workers are being started again, calls wait in the queue; only
 when the pool says that no worker can be kept up are they told so.
@@ -16,6 +16,7 @@ from shoal.core.model import Batching, ModelSpec, ModelState
 from shoal.serving.batching.batcher import Batcher
 from shoal.serving.batching.instruments import Instruments, ModelInstruments
 from shoal.serving.batching.ledger import Ledger
+from shoal.serving.batching.workers import ModelWorkers
 from shoal.serving.pool.pool import Pool
 from shoal.serving.pool.process import COMMAND
 
@@ -30,10 +31,11 @@ class ModelRunner:
         instruments: the node's metrics of batching.
         clock: monotonic seconds.
         command: how a worker is started.
+        workers: a seat in a shared pool, say; None: a pool of dedicated workers, started by `command`.
 
     Attributes:
         dispatch: where calls go.
-        loaded: what the worker said of the model, once it is ready.
+        loaded: what the worker said of the model, once it has loaded it.
     """
 
     def __init__(
@@ -43,9 +45,10 @@ class ModelRunner:
         instruments: Instruments,
         clock: Clock = monotonic,
         command: tuple[str, ...] = COMMAND,
+        workers: ModelWorkers | None = None,
     ) -> None:
         self.spec = spec
-        self.pool = Pool(spec, clock=clock, command=command)
+        self.pool: ModelWorkers = Pool(spec, clock=clock, command=command) if workers is None else workers
         self._instruments = ModelInstruments(instruments, spec.name, spec.version)
         self._ledger = Ledger(spec.name, self._instruments)
         self.dispatch = Batcher(
@@ -80,20 +83,28 @@ class ModelRunner:
     def loaded(self) -> Loaded | None:
         return self.pool.loaded
 
-    async def start(self) -> None:
-        """Return when the model is ready.
+    async def start(self, *, all_ready: bool = False) -> None:
+        """Return when the model is ready; with `all_ready` only when all of its workers are.
 
         Raises:
             ShoalError: it cannot be loaded; `stop` is still to be called.
         """
         try:
-            loaded = await self.pool.start()
+            await self.pool.start(all_ready=all_ready)
         except ShoalError as error:
             self._enter(ModelState.UNAVAILABLE, error.message)
             raise
-        if not loaded.batchable:
-            self.dispatch.keep_apart()
+        self._keep_apart()
         self._enter(ModelState.READY, "")
+
+    def resize(self, workers: int) -> None:
+        """Have so many workers from now on; no call is lost."""
+        self.pool.resize(workers)
+        self.dispatch.share(max(workers, 1))
+
+    def _keep_apart(self) -> None:
+        if self.pool.loaded is not None and not self.pool.loaded.batchable:
+            self.dispatch.keep_apart()
 
     def configure(self, batching: Batching) -> None:
         """Collate like this from now on."""
@@ -125,6 +136,7 @@ class ModelRunner:
 
     def _pool_changed(self) -> None:
         self._instruments.workers.value = self.pool.ready
+        self._keep_apart()
         if self._state is ModelState.READY and self.pool.failure:
             self._failed = True
             self._enter(ModelState.UNAVAILABLE, self.pool.failure)

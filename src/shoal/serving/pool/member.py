@@ -1,22 +1,26 @@
-"""One worker of a pool: from its start to its end.
+"""One worker process of a pool, from its start to its end, and the models in it.
 
-`start` returns when the model is loaded. Jobs that are sent then are answered in order, so the first one without an
-answer is the one being worked on: when the worker dies it is the suspect, and those behind it are innocent. A job that
-takes longer than the model's limit gets its worker killed. Every job ends in `done` or `lost`.
+`start` returns when the process can be given models; `load` when one of them is loaded. Jobs are answered in order, so
+the first one without an answer is the one being worked on: when the worker dies it is the suspect, and those behind it
+are innocent, as are all other models. A job that takes longer than its model's limit, or a load that does, gets the
+worker killed. Every job ends in `done` or `lost`, every load in a value or an error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shoal.core.clock import Clock
 from shoal.core.errors import NotReady, ShoalError
 from shoal.core.ipc import messages
 from shoal.core.model import ModelSpec
+from shoal.serving.pool.asked import Asked
 from shoal.serving.pool.channel import Channel, socket_pair
 from shoal.serving.pool.jobs import Job, Loss
 from shoal.serving.pool.process import Launch, WorkerProcess
@@ -26,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 MODEL = 1
 """The number of the only model of a dedicated worker."""
+START_SECONDS = 60.0
+"""Time for the process of a worker to come up."""
 HANG_GRACE = 0.25
 """Seconds above the limit after which a job counts as hung."""
 STOP_GRACE = 5.0
@@ -39,7 +45,7 @@ OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"})
 
 
 class WorkerDied(Exception):
-    """The worker has ended before the model was loaded; the argument is the reason label."""
+    """The worker has ended before it did what it was asked; the argument is the reason label."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,60 +58,84 @@ class Hooks:
     """The worker is no more; its jobs are lost right after this."""
 
 
+class Sent(NamedTuple):
+    """A job that has no answer yet: its number, its model's, and how long it may run."""
+
+    number: int
+    job: Job
+    model: int
+    seconds: float
+
+
 class Member:
     """See the module.
 
     Args:
-        spec: the model version it serves.
         launch: how to start the process.
         hooks: see there.
         clock: monotonic seconds.
+        max_requests: requests after which it is worn, or None.
+
+    Attributes:
+        jobs: what was sent and is not answered, the one at work first.
+        worn: set when it should be replaced by a fresh one.
+        ended: the reason label of its end, once it is there.
+        expected: whether its end was asked for.
+        memory_bytes: the resident memory that it has told of last.
     """
 
-    def __init__(self, spec: ModelSpec, launch: Launch, hooks: Hooks, clock: Clock) -> None:
-        self.spec = spec
+    def __init__(self, launch: Launch, hooks: Hooks, clock: Clock, *, max_requests: int | None = None) -> None:
+        self.name = launch.model
         self.state = WorkerState.STARTING
-        self.jobs: deque[tuple[int, Job]] = deque()
+        self.jobs: deque[Sent] = deque()
         self.worn = asyncio.Event()
-        """Set when it should be replaced by a fresh one."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.process: WorkerProcess | None = None
         self.expected = False
-        """Whether its end was asked for."""
+        self.memory_bytes = 0
         self._launch = launch
         self._hooks = hooks
         self._clock = clock
+        self._max_requests = max_requests
         self._channel = Channel(self._on_message, self._on_channel_end)
-        self._hello = asyncio.Event()
-        self._loaded: asyncio.Future[messages.Loaded] = asyncio.get_running_loop().create_future()
+        self._hello: asyncio.Future[messages.Hello] = asyncio.get_running_loop().create_future()
+        self._loads: Asked[messages.Loaded] = Asked()
+        self._unloads: Asked[messages.Unloaded] = Asked()
         self._exit_reason: str | None = None
         self._job_numbers = 0
         self._served = 0
         self._head_since = 0.0
         self._watch: asyncio.TimerHandle | None = None
+        self._watch_at = 0.0
         self._stop_timer: asyncio.TimerHandle | None = None
 
-    async def start(self) -> messages.Loaded:
-        """Start the process and load the model.
+    @property
+    def pid(self) -> int | None:
+        return None if self.process is None else self.process.pid
+
+    async def start(self, seconds: float) -> messages.Hello:
+        """Start the process; return when it can be given models.
+
+        Args:
+            seconds: how long that may take.
 
         Raises:
             WorkerDied: the process ended meanwhile.
-            ShoalError: the model cannot be loaded, or not in time; the worker is killed.
+            ShoalError: it could not be started, or not in time; it is killed.
         """
         try:
-            await self._spawn()
-            loaded = await self._load()
-        except OSError as error:
+            async with asyncio.timeout(seconds):
+                await self._spawn()
+                hello = await asyncio.shield(self._hello)
+        except OSError as error:  # TimeoutError is one
             self.kill("not_started")
-            raise NotReady(f"a worker could not be started: {error}") from error
+            said = f"it took longer than {seconds:g} seconds" if isinstance(error, TimeoutError) else str(error)
+            raise NotReady(f"a worker could not be started: {said}") from error
         except BaseException:
-            self.kill("load_failed")
+            self.kill("not_started")
             raise
-        if self._channel.ended or self._exit_reason is not None:
-            raise WorkerDied(await asyncio.shield(self.ended))
-        self._enter(WorkerState.READY)
-        self._hooks.on_room()
-        return loaded
+        self.memory_bytes = hello.memory_bytes
+        return hello
 
     async def _spawn(self) -> None:
         ours, theirs = socket_pair()
@@ -114,29 +144,75 @@ class Member:
         except OSError:
             ours.close()
             raise
-        await self._channel.open(ours)
-        await self.process.read_output()
+        connected = asyncio.ensure_future(self._connect(ours, self.process))
+        try:
+            await asyncio.shield(connected)
+        except asyncio.CancelledError:
+            await connected  # a matter of moments, and without it nobody would hear of the end
+            raise
 
-    async def _load(self) -> messages.Loaded:
-        seconds = self.spec.limits.load_seconds
+    async def _connect(self, ours: socket.socket, process: WorkerProcess) -> None:
+        await self._channel.open(ours)
+        await process.read_output()
+
+    async def load(self, model: int, spec: ModelSpec, known: messages.Loaded | None = None) -> messages.Loaded:
+        """Load a model under this number; those that are loaded already go on meanwhile if the worker is a shared one.
+
+        Args:
+            model: not in use in this worker.
+            spec: what to load.
+            known: what was said of the same files before.
+
+        Raises:
+            WorkerDied: the process ended meanwhile.
+            ShoalError: the model cannot be loaded, or not in time: then the worker is killed, as nothing else helps.
+        """
+        seconds = spec.limits.load_seconds
+        loaded = self._loads.expect(model)
+        self._channel.send(messages.Load(model, spec, known))
         try:
             async with asyncio.timeout(seconds):
-                await self._hello.wait()
-                self._channel.send(messages.Load(MODEL, self.spec))
-                return await asyncio.shield(self._loaded)
+                return await loaded
         except TimeoutError as error:
+            self.kill("load_hang")
             hint = "raise `limits.load_seconds` if it needs longer"
             raise NotReady(f"loading took longer than {seconds:g} seconds", hint=hint) from error
 
-    def send(self, job: Job) -> None:
-        """Give it a job; it must be ready."""
+    async def unload(self, model: int) -> messages.Unloaded:
+        """Let go of a model, after the jobs that were sent before.
+
+        Raises:
+            WorkerDied: the process ended meanwhile; that did it.
+        """
+        unloaded = self._unloads.expect(model)
+        self._channel.send(messages.Unload(model))
+        return await unloaded
+
+    async def open(self) -> None:
+        """Take jobs from now on.
+
+        Raises:
+            WorkerDied: the process has ended.
+        """
+        if self._channel.ended or self._exit_reason is not None:
+            raise WorkerDied(await asyncio.shield(self.ended))
+        self._enter(WorkerState.READY)
+        self._hooks.on_room()
+
+    def send(self, job: Job, model: int, seconds: float) -> None:
+        """Give it a job; it must be ready.
+
+        Args:
+            job: see there.
+            model: a loaded one.
+            seconds: how long it may run.
+        """
         self._job_numbers += 1
+        sent = Sent(self._job_numbers, job, model, seconds)
         if not self.jobs:
-            self._head_since = self._clock()
-            if self._watch is None:
-                self._arm(self.spec.limits.execution + HANG_GRACE)
-        self.jobs.append((self._job_numbers, job))
-        self._channel.send_batch(self._job_numbers, MODEL, job.calls, job.max_size)
+            self._start_head(sent)
+        self.jobs.append(sent)
+        self._channel.send_batch(sent.number, model, job.calls, job.max_size)
 
     def retire(self) -> None:
         """Take no more jobs, finish those that were sent, exit."""
@@ -173,22 +249,25 @@ class Member:
         match message:
             case messages.Done():
                 self._on_done(message, payload)
-            case messages.Hello():
-                self._hello.set()
-            case messages.Loaded() if not self._loaded.done():
-                self._loaded.set_result(message)
-            case messages.LoadFailed(error=record) if not self._loaded.done():
-                self._loaded.set_exception(record.to_error())
+            case messages.Loaded(model=model) if self._loads.answer(model, message):
+                return
+            case messages.LoadFailed(model=model, error=record) if self._loads.fail(model, record.to_error()):
+                return
+            case messages.Unloaded(model=model) if self._unloads.answer(model, message):
+                self.memory_bytes = message.memory_bytes
+            case messages.Hello() if not self._hello.done():
+                self._hello.set_result(message)
             case _:
-                logger.warning("unexpected message", extra={"model": self.spec.name, "kind": type(message).__name__})
+                logger.warning("unexpected message", extra={"model": self.name, "kind": type(message).__name__})
 
     def _on_done(self, done: messages.Done, payload: bytes | bytearray) -> None:
         if not self._fits(done, payload):
-            logger.error("answer of a worker of %s does not fit its batch", self.spec.name)
+            logger.error("answer of a worker of %s does not fit its batch", self.name)
             self.kill("protocol")
             return
-        _, job = self.jobs.popleft()
-        self._head_since = self._clock()
+        job = self.jobs.popleft().job
+        if self.jobs:
+            self._start_head(self.jobs[0])
         self._served += len(job.calls)
         self._check_wear(done)
         if not self.jobs and self.state is WorkerState.DRAINING:
@@ -197,9 +276,9 @@ class Member:
         job.owner.done(job, done, payload)
 
     def _fits(self, done: messages.Done, payload: bytes | bytearray) -> bool:
-        if not self.jobs or self.jobs[0][0] != done.id:
+        if not self.jobs or self.jobs[0].number != done.id:
             return False
-        count = len(self.jobs[0][1].calls)
+        count = len(self.jobs[0].job.calls)
         return (
             len(done.statuses) == len(done.lengths) == len(done.json_lengths) == count
             and sum(done.lengths) == len(payload)
@@ -207,25 +286,34 @@ class Member:
         )
 
     def _check_wear(self, done: messages.Done) -> None:
-        limits = self.spec.limits
-        if (limits.max_requests is not None and self._served >= limits.max_requests) or (
-            limits.memory_bytes is not None and done.memory_bytes > WORN_MEMORY * limits.memory_bytes
+        self.memory_bytes, limit = done.memory_bytes, self._launch.memory_bytes
+        if (self._max_requests is not None and self._served >= self._max_requests) or (
+            limit is not None and done.memory_bytes > WORN_MEMORY * limit
         ):
             self.worn.set()
 
-    def _arm(self, seconds: float) -> None:
+    def _start_head(self, head: Sent) -> None:
+        """This job is the one at work now. One timer serves all jobs: it is set again only while there are any."""
+        self._head_since = now = self._clock()
+        if self._watch is None or now + head.seconds + HANG_GRACE < self._watch_at:
+            self._arm(now, head.seconds + HANG_GRACE)
+
+    def _arm(self, now: float, seconds: float) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch_at = now + seconds
         self._watch = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._check_hang)
 
     def _check_hang(self) -> None:
-        """One timer for all jobs: it is set again only while there are any."""
         self._watch = None
         if not self.jobs or self._exit_reason is not None:
             return
-        left = self._head_since + self.spec.limits.execution + HANG_GRACE - self._clock()
+        now = self._clock()
+        left = self._head_since + self.jobs[0].seconds + HANG_GRACE - now
         if left > 0:
-            self._arm(left)
+            self._arm(now, left)
             return
-        logger.error("worker of %s hangs, killed", self.spec.name, extra={"pid": self.process and self.process.pid})
+        logger.error("worker of %s hangs, killed", self.name, extra={"pid": self.pid})
         self.kill("hang")
 
     def _on_channel_end(self, label: str) -> None:
@@ -257,25 +345,50 @@ class Member:
         for timer in (self._watch, self._stop_timer):
             if timer is not None:
                 timer.cancel()
-        if not self._loaded.done():
-            self._loaded.set_exception(WorkerDied(reason))
-            self._loaded.exception()  # it may be that nobody waits any more
-        self._hello.set()
         self.ended.set_result(reason)
+        self._give_up(WorkerDied(reason))
         self._hooks.on_end(self, reason)
         self._lose_jobs(reason)
         self._hooks.on_room()
 
+    def _give_up(self, died: WorkerDied) -> None:
+        """Whoever waits for something else than a job is told."""
+        self._loads.fail_all(died)
+        self._unloads.fail_all(died)
+        if not self._hello.done():
+            self._hello.set_exception(died)
+            self._hello.exception()  # it may be that nobody waits any more
+
     def _lose_jobs(self, reason: str) -> None:
         """Last to first, as each innocent one goes to the front of the queue; the first is the suspect."""
         while self.jobs:
-            _, job = self.jobs.pop()
+            job = self.jobs.pop().job
             job.owner.lost(job, Loss(reason, suspect=not self.jobs, outside=reason in OUTSIDE))
 
     def _enter(self, state: WorkerState) -> None:
         if not may_follow(self.state, state):
             raise RuntimeError(f"a worker cannot go from {self.state} to {state}")
         self.state = state
+
+
+async def start_with(member: Member, spec: ModelSpec) -> messages.Loaded:
+    """Start a worker that serves nothing but this model; return when it takes jobs.
+
+    Raises:
+        WorkerDied: the process ended meanwhile.
+        ShoalError: it could not be started, or the model not be loaded; the worker is killed.
+    """
+    try:
+        await member.start(START_SECONDS)
+        loaded = await member.load(MODEL, spec)
+        await member.open()
+    except asyncio.CancelledError:
+        member.stop()
+        raise
+    except BaseException:
+        member.kill("load_failed")
+        raise
+    return loaded
 
 
 def describe(error: BaseException) -> str:

@@ -1,9 +1,9 @@
 """All workers of one model version.
 
-Each of `limits.workers` places holds one worker and is kept by one task: start it, wait for its end, start the next
-one after the back-off that the supervisor says. A worker that is worn (by requests or memory) is replaced make-
-before-break. The pool takes jobs while it has free slots, and tells its user when there is room again, and when it
-fails or recovers.
+Each place holds one worker and is kept by one task (`keeper`). There are `limits.workers` places at first; `resize`
+changes that while calls go on: new workers take jobs as they come up, a few at a time; those that go finish what they
+have. The pool takes jobs while it has free slots, and tells its user when there is room again, and when it fails or
+recovers.
 """
 
 from __future__ import annotations
@@ -11,26 +11,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 from collections.abc import Callable
 
 from shoal.core.clock import Clock, monotonic
-from shoal.core.errors import NotReady, ShoalError
+from shoal.core.errors import NotReady
 from shoal.core.ipc.messages import Loaded
 from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
 from shoal.serving.pool.cgroup import remove_stale
 from shoal.serving.pool.environment import worker_environment
 from shoal.serving.pool.jobs import Job
-from shoal.serving.pool.member import Hooks, Member, WorkerDied, describe
+from shoal.serving.pool.keeper import Keeper
+from shoal.serving.pool.member import MODEL, Hooks, Member, WorkerDied, describe, start_with
 from shoal.serving.pool.process import COMMAND, Launch
 from shoal.serving.pool.spare import Spare
-from shoal.serving.pool.supervisor import Supervisor, WorkerState
+from shoal.serving.pool.supervisor import WorkerState
 
 logger = logging.getLogger(__name__)
 
 DEPTH = 2
 """Batches that a worker may have: one at work, and one in its socket for the moment when that is done."""
+STARTS_AT_ONCE = 4
+"""Workers that are started at the same time; more would only make each of them late, and those that serve slow."""
 
 
 def _nothing() -> None:
@@ -71,8 +73,11 @@ class Pool:
         self._launch = Launch(
             model=spec.name, environment=environment, memory_bytes=spec.limits.memory_bytes, command=command
         )
-        self.spare = Spare(self._make, lambda reason: self.on_death(reason))
+        self.spare = Spare(spec, self._make, lambda reason: self.on_death(reason))
         self._hooks = Hooks(on_room=self._room, on_end=self._ended)
+        self._seconds = spec.limits.execution
+        self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
+        self._places: list[tuple[Keeper, asyncio.Task[None]]] = []
 
     @property
     def ready(self) -> int:
@@ -80,26 +85,62 @@ class Pool:
         return sum(member.state is WorkerState.READY for member in self.members)
 
     @property
+    def wanted(self) -> int:
+        """Workers that there should be."""
+        return len(self._places)
+
+    @property
     def ahead(self) -> int:
         """Rows that are running in front of the next job; 0 if a worker is idle."""
         jobs = [each.jobs for each in self.members if each.state is WorkerState.READY and len(each.jobs) < DEPTH]
-        return min([waiting[0][1].rows if waiting else 0 for waiting in jobs], default=0)
+        return min([waiting[0].job.rows if waiting else 0 for waiting in jobs], default=0)
 
-    async def start(self) -> Loaded:
+    async def start(self, *, all_ready: bool = False) -> Loaded:
         """Start the first worker, and the others after it; return when the first is ready.
+
+        Args:
+            all_ready: return only when each of them is, as a change does that must not leave less than there was.
 
         Raises:
             ShoalError: the model cannot be loaded.
         """
         if self.spec.limits.memory_bytes is not None:
             remove_stale()
-        supervisor = Supervisor(random.random)
-        first = await self._first(supervisor)
+        first = self._keeper()
+        first.member = await self._first(first)
         assert self.loaded is not None
-        for place in range(self.spec.limits.workers):
-            keeper = self._keep(first, supervisor) if place == 0 else self._keep(None, Supervisor(random.random))
-            self._tasks.start(f"worker {place} of {self.spec.name}", keeper)
+        self._keep(first)
+        others = [self._keeper() for _ in range(1, self.spec.limits.workers)]
+        if all_ready:
+            await self._start_all(others)
+        for keeper in others:
+            self._keep(keeper)
         return self.loaded
+
+    async def _start_all(self, keepers: list[Keeper]) -> None:
+        """The first that cannot be started ends it: the pool is then to be stopped."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._first(keeper)) for keeper in keepers]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        for keeper, task in zip(keepers, tasks, strict=True):
+            keeper.member = task.result()
+
+    def resize(self, workers: int) -> None:
+        """Have so many workers from now on: new ones take jobs when they are ready, the newest ones go first.
+
+        Args:
+            workers: at least 1.
+        """
+        while len(self._places) < workers:
+            self._keep(self._keeper())
+        while len(self._places) > max(workers, 1):
+            keeper, task = self._places.pop()
+            task.cancel()
+            if keeper.member is not None:
+                keeper.member.retire()
+        self.on_change()
 
     def send(self, job: Job) -> None:
         """Give the job to the worker with the least to do; `free` must not be 0."""
@@ -109,7 +150,7 @@ class Pool:
                 chosen = member
         assert chosen is not None
         self.free -= 1
-        chosen.send(job)
+        chosen.send(job, MODEL, self._seconds)
 
     async def drain(self) -> None:
         """Let the workers finish what they have, then stop."""
@@ -129,12 +170,21 @@ class Pool:
         await asyncio.gather(*(self._finish(member) for member in members))
 
     def _make(self, hooks: Hooks) -> Member:
-        return Member(self.spec, self._launch, hooks, self._clock)
+        return Member(self._launch, hooks, self._clock, max_requests=self.spec.limits.max_requests)
 
-    async def _first(self, supervisor: Supervisor) -> Member:
+    def _keeper(self) -> Keeper:
+        return Keeper(self.spec.name, self._raise, self._failed, self._recovered, self._clock)
+
+    def _keep(self, keeper: Keeper) -> None:
+        name = f"worker {len(self._places)} of {self.spec.name}"
+        self._places.append((keeper, self._tasks.start(name, keeper.run())))
+
+    async def _first(self, keeper: Keeper) -> Member:
+        """The first worker of a place; a model that cannot be loaded is not tried again."""
+        supervisor = keeper.supervisor
         while True:
             try:
-                return await self._raise()
+                return await self._raise(None)
             except WorkerDied as error:
                 delay = supervisor.died(self._clock())
                 if supervisor.failed:
@@ -142,71 +192,27 @@ class Pool:
                     raise NotReady(f"{describe(error)}, {supervisor.load_deaths} times in a row", hint=hint) from error
             await asyncio.sleep(delay)
 
-    async def _raise(self) -> Member:
+    async def _raise(self, before: Member | None) -> Member:
         """A worker that is ready."""
-        member = self._make(self._hooks)
-        self.members.append(member)
-        try:
-            self.loaded = await member.start()
-        except BaseException:
-            if member.process is None:
-                self.members.remove(member)
-            raise
-        finally:
-            if member.process is not None:
-                self._unfinished.add(member)
-                self._tasks.start("end of a worker", self._finish(member))
-        return member
+        async with self._starting:
+            member = self._make(self._hooks)
+            self.members.append(member)
+            try:
+                self.loaded = await start_with(member, self.spec)
+            except BaseException:
+                if member.process is None:
+                    self.members.remove(member)
+                raise
+            finally:
+                if member.process is not None:
+                    self._unfinished.add(member)
+                    self._tasks.start("end of a worker", self._finish(member))
+            return member
 
     async def _finish(self, member: Member) -> str:
         reason = await member.finish()
         self._unfinished.discard(member)
         return reason
-
-    async def _keep(self, member: Member | None, supervisor: Supervisor) -> None:
-        """Keep one place filled, for ever."""
-        while True:
-            if member is None:
-                member = await self._try(supervisor)
-            else:
-                supervisor.ready(self._clock())
-                self._recovered()
-                member = await self._until_gone(member, supervisor)
-
-    async def _try(self, supervisor: Supervisor) -> Member | None:
-        try:
-            return await self._raise()
-        except (WorkerDied, ShoalError) as error:
-            delay = supervisor.died(self._clock())
-            logger.error("worker of %s not ready: %s", self.spec.name, describe(error), extra={"next": delay})
-            if supervisor.failed:
-                self._failed(describe(error))
-        await asyncio.sleep(delay)
-        return None
-
-    async def _until_gone(self, member: Member, supervisor: Supervisor) -> Member | None:
-        """Wait until the worker is dead or worn; the worker that comes after it, if there is one already."""
-        end, worn = asyncio.shield(member.ended), asyncio.ensure_future(member.worn.wait())
-        try:
-            await asyncio.wait((end, worn), return_when=asyncio.FIRST_COMPLETED)
-            if not end.done():
-                return await self._replace(member)
-        finally:
-            worn.cancel()
-            end.cancel()
-        delay = supervisor.died(self._clock())
-        logger.warning("worker of %s died: %s", self.spec.name, end.result(), extra={"next": delay})
-        await asyncio.sleep(delay)
-        return None
-
-    async def _replace(self, member: Member) -> Member | None:
-        """Make before break: the old one serves until the new one is ready."""
-        logger.info("worker of %s is worn, replaced", self.spec.name)
-        successor, supervisor = None, Supervisor(random.random)
-        while successor is None and member.state is WorkerState.READY:
-            successor = await self._try(supervisor)
-        member.retire()
-        return successor
 
     def _count_free(self) -> None:
         self.free = sum(DEPTH - len(each.jobs) for each in self.members if each.state is WorkerState.READY)

@@ -11,9 +11,10 @@ import logging
 from collections.abc import Callable
 
 from shoal.core.errors import ShoalError
+from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
 from shoal.serving.pool.jobs import Job, Loss
-from shoal.serving.pool.member import Hooks, Member, WorkerDied, describe
+from shoal.serving.pool.member import MODEL, Hooks, Member, WorkerDied, describe, start_with
 from shoal.serving.pool.supervisor import WorkerState
 
 logger = logging.getLogger(__name__)
@@ -30,11 +31,13 @@ class Spare:
     """See the module.
 
     Args:
+        spec: the model version.
         make: makes a worker that is not started yet.
         on_death: told the reason label of each death that nobody asked for.
     """
 
-    def __init__(self, make: Callable[[Hooks], Member], on_death: Callable[[str], None]) -> None:
+    def __init__(self, spec: ModelSpec, make: Callable[[Hooks], Member], on_death: Callable[[str], None]) -> None:
+        self._spec = spec
         self._make = make
         self._on_death = on_death
         self._tasks = Tasks()
@@ -55,10 +58,13 @@ class Spare:
             self._idle.cancel()
             self._idle = None
         if self._member is not None and self._member.state is WorkerState.READY:
-            self._member.send(job)
+            self._send(self._member, job)
         else:
             self._waiting = job
             self._tasks.start("quarantine worker", self._start())
+
+    def _send(self, member: Member, job: Job) -> None:
+        member.send(job, MODEL, self._spec.limits.execution)
 
     async def stop(self) -> None:
         """End it; a job in it is lost."""
@@ -81,7 +87,7 @@ class Spare:
         member.process.lower_priority()
         job, self._waiting = self._waiting, None
         if job is not None:
-            member.send(job)
+            self._send(member, job)
         await member.finish()
 
     async def _raise(self) -> Member | None:
@@ -89,9 +95,9 @@ class Spare:
         for _ in range(STARTS):
             member = self._member = self._make(Hooks(on_room=self._rest, on_end=self._ended))
             try:
-                await member.start()
+                await start_with(member, self._spec)
             except (ShoalError, WorkerDied) as error:
-                logger.warning("no quarantine worker: %s", describe(error), extra={"model": member.spec.name})
+                logger.warning("no quarantine worker: %s", describe(error), extra={"model": self._spec.name})
                 if isinstance(error, ShoalError):
                     break
             else:
