@@ -5,6 +5,7 @@ from __future__ import annotations
 from reference.markdown import block, page, table
 from reference.model_settings import QUANTITIES, fields_of
 
+from shoal.core.settings.service_checks import OF_OWN_WORKERS
 from shoal.core.settings.services import parse_service_text, service_file_schema
 
 EXAMPLE = """\
@@ -73,8 +74,7 @@ RULES = (
     ("`autoscaling`", "more than one worker needs a target; `gpu_percent` needs a card"),
     (
         "`placement: shared`",
-        "workers belong to others too: no `cpu`, `memory`, `gpu`, `device`, `port`, `autoscaling`, "
-        "`runtime_environment`, `variables`",
+        f"workers belong to others too: no {', '.join(f'`{name}`' for name in OF_OWN_WORKERS)}",
     ),
     ("`pool`, `pinned`", "only with `placement: shared`"),
     ("`latency_slo_ms`", "shorter than `timeout`"),
