@@ -78,6 +78,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         warmup: V2 requests as JSON text, run at load.
         batchable: False keeps requests apart; None: find out at load (the batch contract).
         pure: whether a request may run again when its worker died.
+        deterministic: whether the same request always has the same answer; without that none is kept in a cache.
         allow_nonfinite: whether NaN and infinities may come in and go out.
         environment: environment variables of the worker.
         app: ``module:asgi_app`` of an ASGI app that is served beside the model, or "".
@@ -102,6 +103,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     warmup: tuple[str, ...] = ()
     batchable: bool | None = None
     pure: bool = True
+    deterministic: bool = True
     allow_nonfinite: bool = False
     description: str = ""
     environment: dict[str, str] = {}

@@ -84,6 +84,7 @@ def to_spec(
         warmup=tuple(_warmup(fields, folder, document, file)),
         batchable=fields.batchable,
         pure=fields.pure,
+        deterministic=fields.deterministic,
         allow_nonfinite=fields.allow_nonfinite,
         description=fields.description,
         environment=fields.environment,

@@ -191,6 +191,8 @@ class ModelFile(Fields):
     """`false` keeps requests apart; by default this is found out when the model is loaded."""
     pure: bool = True
     """Whether a request may run again when the worker that had it died."""
+    deterministic: bool = True
+    """Whether the same request always has the same answer; `false` keeps its answers out of the prediction cache."""
     allow_nonfinite: bool = False
     """Whether NaN and infinities may come in and go out."""
     environment: Variables = {}
