@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shoal.core.errors import ConfigError
 from shoal.core.service import Autoscaling, Device, Download, Service
@@ -230,3 +234,20 @@ def test_no_card_is_told() -> None:
 )
 def test_each_mistake_is_named_with_its_line(old: str, new: str, expected: str) -> None:
     assert expected in complaint(old, new)
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 9) | st.sampled_from(["a", "0.1.0", "1Gi", "/x"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["count", "type", "models", "model", "version", "stages"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*MerlinFile.model_fields]), _VALUES, max_size=5))
+def test_whatever_is_said_is_a_service_or_a_complaint(fields: dict[str, object]) -> None:
+    with contextlib.suppress(ConfigError):
+        loaded = parse_service_text(json.dumps({"service_name": "x"} | fields))
+        assert len(loaded.services) == 1

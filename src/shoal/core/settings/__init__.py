@@ -9,7 +9,7 @@ models       a file -> `ModelSpec`
 service_schema, service_checks   the fields of `service.yaml`, and what they must be to each other
 overlays                         one environment laid over the rest of a file
 merlin                           Merlin's service file in the words of ours
-services                         a file -> a `Service` for each environment
+services, service_values         a file -> a `Service` for each environment
 """
 
 from shoal.core.settings.foreign import load_model_settings
