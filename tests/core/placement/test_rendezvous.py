@@ -76,7 +76,7 @@ def test_no_hosts_own_nothing() -> None:
 
 @given(st.lists(st.integers(0, 10_000), max_size=150, unique=True), HOSTS, st.sampled_from([1.0, 1.25, 2.0]))
 @settings(max_examples=50)
-def test_bounded_load_is_bounded_and_the_same_one_by_one_or_at_once(
+def test_bounded_load_is_bounded_one_by_one_and_at_once(
     numbers: list[int], hosts: dict[str, float], factor: float
 ) -> None:
     keys, load = [f"model-{number}" for number in numbers], dict.fromkeys(hosts, 0.0)
@@ -84,10 +84,11 @@ def test_bounded_load_is_bounded_and_the_same_one_by_one_or_at_once(
     for key in keys:
         name = choose(key, hosts, load, factor=factor)
         assert name is not None
-        assert bulk[key] == name
         load[name] += 1
+    assert bulk.keys() == set(keys)
+    at_once = Counter(bulk.values())
     for name, held in load.items():
-        assert held <= math.ceil(factor * len(keys) * hosts[name] / sum(hosts.values()) + 1e-9)
+        assert max(held, at_once[name]) <= math.ceil(factor * len(keys) * hosts[name] / sum(hosts.values()) + 1e-9)
 
 
 @given(NAMES, HOSTS, st.data())
@@ -109,7 +110,7 @@ def test_bounded_load_keeps_the_skew_down_and_moves_little() -> None:
     plain = Counter(Hosts(hosts).owners(key)[0] for key in KEYS)
     before, after = Hosts(hosts).assign(KEYS), Hosts(even(21)).assign(KEYS)
     assert skew(Counter(before.values()), hosts) <= 1.26 <= skew(plain, hosts) + 0.2
-    assert moved(before, after) < 3 / 21
+    assert moved(before, after) < 2 / 21
 
 
 @given(HOSTS, st.data())
