@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-import shoal
+from shoal.core import version
 from shoal.core.version import __version__
 
 SCRIPT = "[console_scripts]\nshoal = shoal.cli.main:main\n"
@@ -20,7 +20,6 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _WHEEL = "Wheel-Version: 1.0\nGenerator: shoal\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-@cache
 def package_digest() -> str:
     """SHA-256 over names and contents of the package's files, as 64 hexadecimal digits."""
     total = hashlib.sha256()
@@ -55,8 +54,10 @@ def write_wheel(folder: Path, requires: Iterable[str], *, command: bool) -> Path
     return wheel
 
 
+@cache
 def _files() -> list[tuple[str, bytes]]:
-    root = Path(shoal.__file__).parent
+    """Names and contents, read once: digest and wheel are of the same moment, whatever is installed meanwhile."""
+    root = Path(version.__file__).parents[1]
     found = [each for each in root.rglob("*") if each.is_file() and "__pycache__" not in each.parts]
     named = sorted((each.relative_to(root.parent).as_posix(), each) for each in found if each.suffix != ".pyc")
     return [(name, each.read_bytes()) for name, each in named]
