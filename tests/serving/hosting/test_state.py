@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shoal.core.registry import FileEntry, Manifest
 from shoal.core.routes import Change, Route, Target
-from shoal.core.service import Autoscaling, Service
+from shoal.core.service import Autoscaling, Download, Service
 from shoal.serving.hosting.state import RouteState
 
 
@@ -47,6 +47,15 @@ def test_changes_touch_the_addresses_that_they_concern() -> None:
     assert set(state.touch([change("service", "wine")])) == {("wine", "")}
     assert len(state.touch([change("namespace", "")])) == 4
     assert state.touch([change("model", "iris", "other")]) == []
+    state.close()
+
+
+def test_a_change_of_a_model_whose_files_are_fetched_touches_the_service_too() -> None:
+    state = RouteState(None)
+    download = Download(namespace="tools", model="tokens", ref="production", dest_path="/t")
+    state.put(("iris", ""), route("iris", downloads=(download,)))
+    assert state.touch([change("model", "tokens", "tools")]) == [("iris", "")]
+    assert state.touch([change("namespace", "", "tools")]) == [("iris", "")]
     state.close()
 
 

@@ -199,6 +199,11 @@ class Batcher:
         self._check_idle()
         await self._idle
 
+    @property
+    def in_flight(self) -> int:
+        """Calls that have no outcome yet."""
+        return sum(1 for _ in self._outstanding())
+
     def update_gauges(self) -> None:
         """Say how much waits; for whoever reads the metrics."""
         self._instruments.queue_rows.value = self._queue.rows

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,3 +28,17 @@ class Load:
     bounds: Sequence[float]
     cpu_seconds: float | None
     ready: int
+
+
+def cpu_seconds(processes: Iterable[int]) -> float:
+    """The processor time that these processes have used; those that are no more count nothing."""
+    return sum(map(_used, processes)) / _TICKS
+
+
+def _used(process: int) -> int:
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])

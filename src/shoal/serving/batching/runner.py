@@ -16,6 +16,7 @@ from shoal.core.model import Batching, ModelSpec, ModelState
 from shoal.serving.batching.batcher import Batcher
 from shoal.serving.batching.instruments import Instruments, ModelInstruments
 from shoal.serving.batching.ledger import Ledger
+from shoal.serving.batching.load import Load, cpu_seconds
 from shoal.serving.batching.workers import ModelWorkers
 from shoal.serving.pool.pool import Pool
 from shoal.serving.pool.process import COMMAND
@@ -129,6 +130,28 @@ class ModelRunner:
     def statistics(self) -> dict[str, object]:
         """The fields of V2 statistics, without name and version."""
         return self._ledger.statistics.to_json()
+
+    def load(self) -> Load:
+        """What it has had to do so far; for scaling."""
+        histogram = self._instruments.request_seconds
+        statistics, processes = self._ledger.statistics, self.pool.processes()
+        return Load(
+            in_flight=self.dispatch.in_flight,
+            requests=statistics.success.count + statistics.failure.count,
+            counts=tuple(histogram.counts),
+            bounds=histogram.bounds,
+            cpu_seconds=cpu_seconds(processes) if processes else None,
+            ready=self.pool.ready,
+        )
+
+    def explain(self) -> dict[str, object]:
+        """Facts for `why`: where it runs, and where the time of its requests goes."""
+        loaded = self.pool.loaded
+        facts = {**self.pool.explain(), "time": self._ledger.statistics.means()}
+        if loaded is None:
+            return facts
+        facts |= {"load_seconds": loaded.seconds, "memory_bytes": loaded.memory_bytes}
+        return facts if loaded.batchable else {**facts, "batch_reason": loaded.batch_reason}
 
     def update_gauges(self) -> None:
         """Bring the metrics that tell of now up to date; called when they are read."""

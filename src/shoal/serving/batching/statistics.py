@@ -62,9 +62,11 @@ class Statistics:
         self.queue = Duration()
         self.stages = Stages()
         self.sizes: dict[int, Stages] = {}
+        self.batches = 0
 
     def add_batch(self, done: Done, *, requests: int, waited: float) -> None:
         """A batch was answered; `waited` is its requests' time in the queue, together."""
+        self.batches += 1
         self.rows += done.rows
         self.executions += done.executions
         self.last = time.time()
@@ -76,6 +78,20 @@ class Statistics:
                 return
             sizes = self.sizes[done.rows] = Stages()
         sizes.add(done.executions, done)
+
+    def means(self) -> dict[str, float]:
+        """Where the time of a request goes, in milliseconds on average, and how many rows a batch has."""
+        requests, batches = max(self.stages.count, 1), max(self.batches, 1)
+        return {
+            "requests": self.success.count,
+            "failures": self.failure.count,
+            "batches": self.batches,
+            "rows_per_batch": self.rows / batches,
+            "queue_ms": 1000 * self.queue.seconds / max(self.queue.count, 1),
+            "decode_ms": 1000 * self.stages.decode / requests,
+            "compute_ms": 1000 * self.stages.compute / requests,
+            "encode_ms": 1000 * self.stages.encode / requests,
+        }
 
     def to_json(self) -> dict[str, object]:
         """The fields of V2 statistics, without name and version."""

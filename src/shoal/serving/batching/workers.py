@@ -72,6 +72,14 @@ class ModelWorkers(Workers, Protocol):
         """Have so many workers from now on; nothing that runs is lost."""
         ...
 
+    def processes(self) -> list[int]:
+        """The process ids of workers that are its own."""
+        ...
+
+    def explain(self) -> dict[str, object]:
+        """Facts for `why`: how many workers or seats, where, what they take."""
+        ...
+
     async def drain(self) -> None:
         """Finish what was sent, then stop."""
         ...

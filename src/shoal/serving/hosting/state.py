@@ -16,17 +16,20 @@ import msgspec
 
 from shoal.core.errors import ConfigError
 from shoal.core.routes import Change, Route
+from shoal.core.service import Service
 
 logger = logging.getLogger(__name__)
 
-_LAYOUT = 1
+_LAYOUT = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS routes (
     address TEXT NOT NULL, version TEXT NOT NULL, namespace TEXT NOT NULL, service TEXT NOT NULL,
-    model_namespace TEXT NOT NULL, model TEXT NOT NULL, stale INTEGER NOT NULL, desired INTEGER NOT NULL,
-    route BLOB NOT NULL, PRIMARY KEY (address, version)
+    stale INTEGER NOT NULL, desired INTEGER NOT NULL, route BLOB NOT NULL, PRIMARY KEY (address, version)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS routes_by_model ON routes (model_namespace, model);
+CREATE TABLE IF NOT EXISTS reads (
+    namespace TEXT NOT NULL, model TEXT NOT NULL, address TEXT NOT NULL, version TEXT NOT NULL,
+    PRIMARY KEY (namespace, model, address, version)
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS routes_by_service ON routes (namespace, service);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -65,7 +68,7 @@ class RouteState:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             if db.execute("PRAGMA user_version").fetchone()[0] not in (0, _LAYOUT):
-                db.executescript("DROP TABLE IF EXISTS routes; DROP TABLE IF EXISTS facts;")
+                db.executescript("DROP TABLE IF EXISTS routes; DROP TABLE IF EXISTS reads; DROP TABLE IF EXISTS facts;")
             db.executescript(_SCHEMA)
             db.execute(f"PRAGMA user_version={_LAYOUT}")
         except sqlite3.DatabaseError:
@@ -86,9 +89,10 @@ class RouteState:
     def put(self, key: Key, route: Route) -> None:
         """Remember a route as control has just told it."""
         service, desired = route.service, route.must_run and not key[1]
-        names = (service.namespace, service.name, service.model_namespace, service.model)
-        row = (*key, *names, 0, int(desired), _encode(route))
-        self._db.execute("INSERT OR REPLACE INTO routes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        row = (*key, service.namespace, service.name, 0, int(desired), _encode(route))
+        self._db.execute("INSERT OR REPLACE INTO routes VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        reads = [(*model, *key) for model in _models_of(service)]
+        self._db.executemany("INSERT OR IGNORE INTO reads VALUES (?, ?, ?, ?)", reads)
 
     def get(self, key: Key) -> tuple[Route, bool] | None:
         """The route, and whether something has changed since that control has not told yet."""
@@ -123,13 +127,22 @@ class RouteState:
         self._db.close()
 
 
+def _models_of(service: Service) -> set[tuple[str, str]]:
+    """The models that a service's route depends on: the one that answers, and those whose files it fetches."""
+    return {(service.model_namespace, service.model), *((each.namespace, each.model) for each in service.downloads)}
+
+
+_OF_MODEL = "EXISTS (SELECT 1 FROM reads r WHERE r.address = routes.address AND r.version = routes.version AND "
+
+
 def _affected(change: Change) -> tuple[str, tuple[str, ...]]:
-    """The rows of a change: a service's own; a model's, and those of the name that a service had taken."""
+    """The rows of a change: a service's own; those that read a model; of a namespace, both."""
     if change.kind == "namespace":
-        return "namespace = ? OR model_namespace = ?", (change.namespace, change.namespace)
+        return f"namespace = ? OR {_OF_MODEL}r.namespace = ?)", (change.namespace, change.namespace)
     if change.kind == "service":
         return "namespace = ? AND service = ?", (change.namespace, change.name)
-    return "model_namespace = ? AND model = ?", (change.namespace, change.name)
+    keys = "(SELECT address, version FROM reads WHERE namespace = ? AND model = ?)"
+    return f"(address, version) IN {keys}", (change.namespace, change.name)
 
 
 def _read(data: bytes) -> Route | None:

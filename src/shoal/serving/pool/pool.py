@@ -142,6 +142,14 @@ class Pool:
                 keeper.member.retire()
         self.on_change()
 
+    def processes(self) -> list[int]:
+        """The process ids of its workers."""
+        return [member.process.pid for member in self.members if member.process is not None]
+
+    def explain(self) -> dict[str, object]:
+        """Facts for `why`."""
+        return {"workers": self.wanted, "workers_ready": self.ready, "processes": self.processes()}
+
     def send(self, job: Job) -> None:
         """Give the job to the worker with the least to do; `free` must not be 0."""
         chosen: Member | None = None
