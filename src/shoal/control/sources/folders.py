@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from shoal.control.artifacts.intake import names
 from shoal.control.sources.addresses import FolderSource
 from shoal.control.sources.policy import SourcePolicy
-from shoal.control.sources.staging import CHUNK, Staging, is_left_out
+from shoal.control.sources.staging import CHUNK, Staging, is_left_out, parts_of
 from shoal.core.errors import InvalidInput, NotFound, PermissionDenied, ShoalError, Unavailable
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -62,7 +61,7 @@ def _copy_folder(descriptor: int, prefix: str, staging: Staging) -> None:
         staging.visit()
         if is_left_out((name,)):
             continue
-        names.parse(path)
+        parts_of(path)
         child = os.open(name, _FLAGS, dir_fd=descriptor)
         try:
             if stat.S_ISDIR(os.fstat(child).st_mode):

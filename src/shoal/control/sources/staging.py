@@ -24,6 +24,18 @@ def is_left_out(parts: names.Parts) -> bool:
     return any(part.startswith(".") or part == "__pycache__" for part in parts)
 
 
+def parts_of(path: str) -> names.Parts:
+    """The names of a path that is written in the one way there is.
+
+    Raises:
+        InvalidInput: it is not plain.
+    """
+    parts = names.parse(path)
+    if "/".join(parts) != path:
+        raise names.refuse(path, "has '.' or nothing between two '/'", "rename it at its source")
+    return parts
+
+
 class Staging:
     """A new folder that is being filled.
 
@@ -54,7 +66,7 @@ class Staging:
         self._entries += 1
         if self._entries > self._policy.max_entries:
             raise TooLarge(f"the source has more than {self._policy.max_entries} files and folders", hint=_RAISE)
-        self._check_time()
+        self.check_time()
 
     def add(self, path: str, size: int, open_file: Callable[[], Iterable[bytes]]) -> None:
         """Write a file, unless it is one that is left out.
@@ -66,7 +78,7 @@ class Staging:
         Raises:
             InvalidInput, TooLarge, DeadlineExceeded, CorruptArtifact, StorageFull: the file is refused.
         """
-        parts = names.parse(path)
+        parts = parts_of(path)
         if is_left_out(parts):
             return
         self._names.add_file(parts)
@@ -84,7 +96,7 @@ class Staging:
     def _write(self, path: str, size: int, chunks: Iterable[bytes], write: Callable[[bytes], int | None]) -> None:
         left = size
         for chunk in chunks:
-            self._check_time()
+            self.check_time()
             left -= len(chunk)
             if left < 0:
                 break
@@ -96,6 +108,9 @@ class Staging:
             told = f"{path[:100]!a} came with {'more' if left < 0 else 'fewer'} than its {size} bytes"
             raise CorruptArtifact(told, hint="it changed meanwhile, or was cut off: try again", field="source")
 
-    def _check_time(self) -> None:
+    def check_time(self) -> None:
+        """Raises:
+        DeadlineExceeded: the time is used up.
+        """
         if self._clock() > self._end:
             raise DeadlineExceeded(f"the source was not fetched within {self._policy.seconds:g} seconds", hint=_RAISE)

@@ -12,10 +12,9 @@ from typing import NoReturn
 
 import msgspec
 
-from shoal.control.artifacts.intake import names
 from shoal.control.sources.addresses import BucketSource, FolderSource, parse_address
 from shoal.control.sources.mlflow.server import Server
-from shoal.control.sources.staging import Staging
+from shoal.control.sources.staging import Staging, parts_of
 from shoal.core.errors import InvalidInput, Unavailable, Unsupported
 
 _API = "/api/2.0/mlflow-artifacts/artifacts"
@@ -64,7 +63,7 @@ def place_of(uri: str, authority: str) -> Place:
     path = match[2].removesuffix("/")
     if "%" in path or "?" in path or "#" in path:
         _refuse(uri, "have an address with '%', '?' or '#'")
-    return Proxied("/".join(names.parse(path)))
+    return Proxied("/".join(parts_of(path)))
 
 
 def fetch_proxied(place: Proxied, server: Server, staging: Staging) -> None:
@@ -79,9 +78,8 @@ def fetch_proxied(place: Proxied, server: Server, staging: Staging) -> None:
 def _copy_folder(root: str, prefix: str, server: Server, staging: Staging) -> None:
     for each in _list(root, prefix, server, staging):
         path = prefix + _name(each)
-        staging.visit()
         if each.is_dir:
-            names.parse(path)
+            parts_of(path)
             _copy_folder(root, f"{path}/", server, staging)
         else:
             staging.add(path, each.file_size, partial(server.read, f"{_API}/{root}/{path}"))
@@ -94,7 +92,9 @@ def _list(root: str, prefix: str, server: Server, staging: Staging) -> list[File
     while True:
         staging.visit()
         page = server.ask(_API, query, Page)
-        found.extend(page.files)
+        for each in page.files:
+            staging.visit()
+            found.append(each)
         if not page.next_page_token:
             return found
         if page.next_page_token in tokens:

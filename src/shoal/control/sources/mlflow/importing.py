@@ -11,7 +11,7 @@ from shoal.control.sources.mlflow.server import Server, Tracking
 from shoal.control.sources.plain import fetch_plain
 from shoal.control.sources.policy import SourcePolicy
 from shoal.control.sources.staging import Staging
-from shoal.core.errors import ConfigError, NotFound, Unavailable
+from shoal.core.errors import ConfigError, InvalidInput, NotFound, Unavailable
 
 _API = "/api/2.0/mlflow"
 
@@ -37,7 +37,7 @@ def fetch_mlflow(source: MlflowSource, policy: SourcePolicy, staging: Staging, t
     """
     if tracking is None:
         raise ConfigError("no MLflow server is set", hint="set MLFLOW_TRACKING_URI", field="tracking")
-    server = Server(tracking)
+    server = Server(tracking, staging.check_time)
     version = _version(source, server)
     if version.status != "READY":
         raise Unavailable(f"{source} is not ready: {version.status[:40]!a}", hint="register it again, or wait")
@@ -47,10 +47,18 @@ def fetch_mlflow(source: MlflowSource, policy: SourcePolicy, staging: Staging, t
 
 def _version(source: MlflowSource, server: Server) -> ModelVersion:
     if source.alias:
-        query = {"name": source.model, "alias": source.alias}
-        return server.ask(f"{_API}/registered-models/alias", query, _Versioned).model_version
+        return _aliased(source, server)
     query = {"name": source.model, "version": source.version}
     return server.ask(f"{_API}/model-versions/get", query, _Versioned).model_version
+
+
+def _aliased(source: MlflowSource, server: Server) -> ModelVersion:
+    """The version of an alias. MLflow says "bad request" of one that it does not know; what we ask is well-formed."""
+    query = {"name": source.model, "alias": source.alias}
+    try:
+        return server.ask(f"{_API}/registered-models/alias", query, _Versioned).model_version
+    except InvalidInput as error:
+        raise NotFound(error.message, hint=error.hint, field=error.field) from error
 
 
 def _fetch_files(version: ModelVersion, server: Server, policy: SourcePolicy, staging: Staging) -> None:

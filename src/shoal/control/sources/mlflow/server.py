@@ -11,7 +11,7 @@ import http.client
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -83,15 +83,23 @@ class Server:
     """A tracking server that answers questions.
 
     Args:
+        check_time: called between two reads; raises when there is no more time.
         sleep: between two attempts.
 
     Raises:
         ConfigError: the URL is none, or holds a password.
     """
 
-    def __init__(self, tracking: Tracking, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        tracking: Tracking,
+        check_time: Callable[[], None] = lambda: None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._tracking = tracking
         self._place = _place(tracking.url)
+        self._check_time = check_time
         self._sleep = sleep
         self.authority = urlsplit(tracking.url).netloc
 
@@ -101,8 +109,11 @@ class Server:
         Raises:
             ShoalError: it is refused, not found or cannot be answered now.
         """
-        with self._response(path, query) as response, _telling(self._tracking.url):
-            data = response.read(MAX_JSON + 1)
+        data = bytearray()
+        for chunk in self._chunks(path, query):
+            data += chunk
+            if len(data) > MAX_JSON:
+                break
         if len(data) > MAX_JSON:
             raise Unavailable(f"the answer of {self._tracking.url} is longer than {MAX_JSON} bytes", hint=_OURS)
         try:
@@ -111,11 +122,15 @@ class Server:
             raise Unavailable(f"{self._tracking.url} does not answer as MLflow does", hint=_OURS) from error
 
     def read(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file."""
-        with self._response(path, {}) as response:
+        """The bytes of a file, as they come."""
+        return self._chunks(path, {})
+
+    def _chunks(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        with self._response(path, query) as response:
             while True:
+                self._check_time()
                 with _telling(self._tracking.url):
-                    chunk = response.read(CHUNK)
+                    chunk = response.read1(CHUNK)
                 if not chunk:
                     return
                 yield chunk
@@ -124,13 +139,11 @@ class Server:
     def _response(self, path: str, query: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
         """A response with status 200; it is closed with its connection."""
         target = self._place.base + quote(path) + (f"?{urlencode(query)}" if query else "")
-        connection, response = self._try(target)
-        try:
+        opened, response = self._try(target)
+        with opened:
             yield response
-        finally:
-            connection.close()
 
-    def _try(self, target: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    def _try(self, target: str) -> tuple[ExitStack, http.client.HTTPResponse]:
         for attempt in range(1, self._tracking.attempts):
             try:
                 return self._send(target)
@@ -138,19 +151,18 @@ class Server:
                 self._sleep(self._tracking.pause * 2 ** (attempt - 1))
         return self._send(target)
 
-    def _send(self, target: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        connection = self._connection()
-        try:
-            with _telling(self._tracking.url):
-                connection.request("GET", target, headers=self._headers())
-                response = connection.getresponse()
-                if response.status == http.HTTPStatus.OK:
-                    return connection, response
-                message = response.read(_MESSAGE)
-            raise _refusal(self._tracking.url, response.status, message)
-        except BaseException:
-            connection.close()
-            raise
+    def _send(self, target: str) -> tuple[ExitStack, http.client.HTTPResponse]:
+        """A response with status 200, and what closes it and its connection."""
+        with ExitStack() as opened, _telling(self._tracking.url):
+            connection = self._connection()
+            opened.callback(connection.close)
+            connection.request("GET", target, headers=self._headers())
+            response = connection.getresponse()
+            opened.callback(response.close)
+            if response.status == http.HTTPStatus.OK:
+                return opened.pop_all(), response
+            message = response.read(_MESSAGE)
+        raise _refusal(self._tracking.url, response.status, message)
 
     def _connection(self) -> http.client.HTTPConnection:
         place, timeout = self._place, self._tracking.timeout
