@@ -9,7 +9,23 @@ import sys
 
 import typer
 
-from shoal.cli import bench, build, doctor, init, predict, serve, why
+from shoal.cli import (
+    bench,
+    build,
+    control,
+    deploy,
+    doctor,
+    init,
+    models,
+    namespaces,
+    predict,
+    push,
+    serve,
+    services,
+    stages,
+    upkeep,
+    why,
+)
 from shoal.core.errors import ConfigError, ShoalError
 from shoal.core.version import __version__
 
@@ -21,7 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (serve, predict, bench, init, build, doctor, why):
+SERVING = (serve, predict, bench, init, build, doctor, why)
+CONTROLLING = (control, push, models, stages, upkeep, namespaces, deploy, services)
+for command in SERVING + CONTROLLING:
     command.register(app)
 
 

@@ -12,37 +12,25 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import msgspec
 
 from shoal.control import signing
 from shoal.control.artifacts.blobs import BlobStore
-from shoal.control.artifacts.intake import names
+from shoal.control.artifacts.intake import disguises, names
+from shoal.control.artifacts.intake.recognising import MODEL_FILE, Nature, recognise_artifact
+from shoal.control.artifacts.trees import check_manifest
 from shoal.control.permissions import HOW_TO_ALLOW, Permissions
-from shoal.core.errors import ConfigError, InvalidInput, NotFound, PermissionDenied
-from shoal.core.formats import code_in, recognise
+from shoal.core.errors import InvalidInput, NotFound, PermissionDenied
 from shoal.core.registry import FileEntry, Manifest, NewVersion, Policy
 from shoal.core.settings import load_model_file
 
 PLAIN_FILES = "files"
 """The runtime of an artifact that is no model: files that services fetch."""
-MODEL_FILE = "model.yaml"
 HEAD_BYTES = 1024 * 1024
 WHOLE = (".pt", ".pt2", ".ts", ".yaml", ".yml")
 REMEMBERED = 10_000
-
-
-class Nature(NamedTuple):
-    """What an artifact is.
-
-    Attributes:
-        runtime: the adapter that fits.
-        code: how it can carry code, as the end of a sentence; "" when it cannot.
-    """
-
-    runtime: str
-    code: str
 
 
 class Admission:
@@ -68,17 +56,14 @@ class Admission:
 
         Raises:
             InvalidInput: it is no model, or another one than it says.
-            NotFound: some of its files are not in the store.
+            NotFound: a file of it is not in the store (`require_blobs` looks for all of them).
             PermissionDenied: it can carry code and the actor may not deploy code; or its signature is none of a
                 trusted key.
             CorruptArtifact: it was signed for other files.
         """
-        if new.runtime == PLAIN_FILES:
-            self.require_blobs(new.manifest)
-            nature = Nature(PLAIN_FILES, "")
-        else:
-            nature = self.nature(new.manifest)
-            _agree(new.runtime, nature)
+        plain = new.runtime == PLAIN_FILES
+        nature = Nature(PLAIN_FILES, "") if plain else self.nature(new.manifest)
+        _agree(new.runtime, nature)
         if nature.code and not self._permissions.allows(actor, "deploy:code", new.namespace):
             raise PermissionDenied(
                 f"the artifact {nature.code}, and may not be deployed", hint=HOW_TO_ALLOW, field="trust"
@@ -89,25 +74,21 @@ class Admission:
 
     def nature(self, manifest: Manifest) -> Nature:
         """What the files of a manifest are."""
+        check_manifest(manifest)
         digest = manifest.digest
         with self._lock:
             known = self._known.get(digest)
         if known is not None:
-            self.require_blobs(manifest)
             return known
         with self._scratch() as folder:
             for file in manifest.files:
                 self._sketch(file, folder)
-            nature = judge(folder)
-        self.remember(digest, nature)
-        return nature
-
-    def remember(self, digest: str, nature: Nature) -> None:
-        """What was found out elsewhere."""
+            nature = judge(folder, manifest)
         with self._lock:
             self._known[digest] = nature
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
+        return nature
 
     def require_blobs(self, manifest: Manifest) -> None:
         """Refuse a manifest whose files are not all in the store."""
@@ -129,23 +110,24 @@ class Admission:
             out.truncate(file.size)
 
 
-def judge(folder: Path) -> Nature:
-    """What the files of a folder are, by its `model.yaml` if it has one.
+def judge(folder: Path, manifest: Manifest) -> Nature:
+    """What the files of a manifest are, as they lie in a folder.
 
     Raises:
-        InvalidInput: they are no model that is known, or the `model.yaml` is wrong.
+        InvalidInput: they are no model that is known, one is not what its name says, or the `model.yaml` is wrong.
     """
-    try:
-        if (folder / MODEL_FILE).is_file():
-            spec = load_model_file(folder / MODEL_FILE, folder=folder, name="model", trust=True)
-            app = "has an app, which is Python code" if spec.app else ""
-            return Nature(spec.runtime, code_in(spec.runtime, Path(spec.path)) or app)
-        runtime = recognise(folder)
-        return Nature(runtime, code_in(runtime, folder))
-    except ConfigError as error:
-        told = error.message.replace(f"{folder}/", "").replace(folder.name, "the artifact")
-        hint = error.hint or "push files that are no model with --files"
-        raise InvalidInput(told, hint=hint, field="manifest") from error
+    for file in manifest.files:
+        disguises.check(folder / file.path, file.path)
+    nature = recognise_artifact(folder)
+    return nature if nature.code else Nature(nature.runtime, _app_in(folder))
+
+
+def _app_in(folder: Path) -> str:
+    """How an app beside the model is code; "" if there is none."""
+    settings = folder / MODEL_FILE
+    if settings.is_file() and load_model_file(settings, folder=folder, name="model", trust=True).app:
+        return "has an app, which is Python code"
+    return ""
 
 
 def _agree(claimed: str, nature: Nature) -> None:

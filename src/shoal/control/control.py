@@ -19,14 +19,14 @@ import msgspec
 
 from shoal.control import signing
 from shoal.control.admission import Admission
-from shoal.control.artifacts import gc
+from shoal.control.artifacts import gc, intake, storing
 from shoal.control.artifacts.blobs import BlobStore
 from shoal.control.artifacts.scratch import Scratch
 from shoal.control.deployments import Deployments
 from shoal.control.permissions import LocalPermissions, Permissions
 from shoal.control.registry import Nodes, Registry
 from shoal.control.services.resolving import Resolver
-from shoal.core.catalogue import Collected, CollectRequest, Event, NamespaceChange
+from shoal.core.catalogue import Collected, CollectRequest, Event, Examined, NamespaceChange
 from shoal.core.errors import Conflict, NotFound
 from shoal.core.registry import Namespace, NewVersion, Policy, StageMove, Version
 from shoal.core.settings.control import ControlSettings
@@ -69,6 +69,22 @@ class Control:
     def scratch(self) -> AbstractContextManager[Path]:
         """An empty folder for a while."""
         return Scratch(self._tmp).tree()
+
+    def take(self, file: Path, name: str) -> Examined:
+        """Unpack an archive and store its files; nothing is registered.
+
+        Args:
+            name: what the sender called it.
+
+        Raises:
+            ShoalError: see `intake.take_in`; nothing is left then.
+        """
+        with self.scratch() as folder:
+            taken = intake.take_in(file, folder / "files", name=name, model=False)
+            manifest = storing.store(taken.folder, taken.manifest, self.blobs)
+        return Examined(
+            manifest=manifest, digest=manifest.digest, runtime=taken.runtime, code=taken.code, notes=taken.notes
+        )
 
     def put_namespace(self, name: str, change: NamespaceChange, *, actor: str) -> Namespace:
         """Make a namespace, or change the policy of one that is there.

@@ -65,12 +65,14 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
         digest: of the manifest.
         runtime: the adapter that fits; "" if the files are no model.
         code: how the artifact can carry code, as the end of a sentence; "" when it cannot.
+        notes: what was left out, and what else a person should know; sentences.
     """
 
     manifest: Manifest
     digest: str
     runtime: str = ""
     code: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class ManyVersions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -49,7 +49,7 @@ Digest = Annotated[
         alias="sha256",
         pattern="^[0-9a-f]{64}$",
         description="SHA-256 of the content, as 64 hexadecimal digits.",
-        examples=["2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"],
+        examples=["f27e01fe7624cca3e69811a0bf9a4efd9dca9fd39f7a3a8f939cae0cfe8cdfb8"],
     ),
 ]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many at most.")]

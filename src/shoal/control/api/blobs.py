@@ -21,7 +21,7 @@ from shoal.core.registry import Manifest
 router = APIRouter(tags=["files"])
 
 CHUNK = 256 * 1024
-HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+TREE = "f27e01fe7624cca3e69811a0bf9a4efd9dca9fd39f7a3a8f939cae0cfe8cdfb8"
 
 
 def _uploads(request: Request) -> anyio.CapacityLimiter:
@@ -33,7 +33,7 @@ Uploads = Annotated[anyio.CapacityLimiter, Depends(_uploads)]
 Length = Annotated[int | None, Header(alias="content-length", ge=0, include_in_schema=False)]
 
 
-@router.put("/v1/blobs/{sha256}", **described(None, streamed=True, example="hello", status=204))
+@router.put("/v1/blobs/{sha256}", **described(None, streamed=True, example="tree\n", status=204))
 async def put_blob(
     request: Request, control: TheControl, uploads: Uploads, sha256: Digest, length: Length = None
 ) -> Response:
@@ -64,7 +64,7 @@ def has_blob(control: TheControl, sha256: Digest) -> Response:
     return Response(status_code=200)
 
 
-@router.post("/v1/blobs/missing", **described(Digests, takes=Digests, example={"digests": [HELLO]}))
+@router.post("/v1/blobs/missing", **described(Digests, takes=Digests, example={"digests": [TREE]}))
 def missing(control: TheControl, asked: Annotated[Digests, Depends(body(Digests))]) -> Response:
     """Which of these blobs are not there and must be uploaded."""
     return answer(Digests(tuple(each for each in dict.fromkeys(asked.digests) if not control.blobs.has(each))))

@@ -62,7 +62,8 @@ def described(
     elif streamed:
         content = {"application/octet-stream": {**BINARY, "example": example}}
         extra["requestBody"] = {"required": True, "content": content}
-    return {"responses": responses, "openapi_extra": extra, "response_model": None, "status_code": status}
+    plain = {"response_model": None, "response_class": Response}
+    return {"responses": responses, "openapi_extra": extra, "status_code": status, **plain}
 
 
 def document(app: FastAPI) -> Json:

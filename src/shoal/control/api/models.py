@@ -31,9 +31,9 @@ router = APIRouter(tags=["models"])
 
 MODEL = "/v1/models/{namespace}/{name}"
 CONTENT = {
-    "path": "model.onnx",
+    "path": "model.txt",
     "size": 5,
-    "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+    "sha256": "f27e01fe7624cca3e69811a0bf9a4efd9dca9fd39f7a3a8f939cae0cfe8cdfb8",
 }
 NEW = {"model": "iris", "manifest": {"files": [CONTENT]}, "lineage": {"dataset": "s3://data/iris.parquet"}}
 
@@ -101,7 +101,7 @@ def versions(
 
 @router.get(f"{MODEL}/versions/{{ref}}", **described(Version))
 def version(control: TheControl, namespace: NamespaceName, name: ModelName, ref: Ref) -> Response:
-    """One version."""
+    """One version with its digest, lineage and the stages that point at it."""
     return answer(control.registry.version(namespace, name, ref))
 
 

@@ -15,7 +15,7 @@ from shoal.core.registry import Namespace
 
 router = APIRouter(tags=["namespaces"])
 
-POLICY = {"owner": "team-a", "policy": {"required_lineage": ["dataset"], "allow_code": False}}
+POLICY = {"policy": {"required_lineage": ["dataset"], "allow_code": False}}
 
 
 @router.get("/v1/namespaces", **described(NamespaceList))

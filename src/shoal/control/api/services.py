@@ -59,7 +59,7 @@ def services(
 
 @router.get(SERVICE, **described(ServiceEntry))
 def service(control: TheControl, namespace: NamespaceName, name: ServiceName, environment: Environment) -> Response:
-    """One service in one environment."""
+    """One service in one environment, with its health."""
     return answer(control.services.entry(namespace, name, environment))
 
 
