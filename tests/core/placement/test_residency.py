@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from itertools import combinations
 
 import pytest
@@ -9,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shoal.core.errors import Conflict
-from shoal.core.placement.residency import FEW, Evict, Load, Refuse, Residents, idle, plan_fit, plan_load
+from shoal.core.placement.residency import FEW, Evict, Load, Refuse, idle, plan_fit, plan_load
+from shoal.core.placement.residents import Residents
 
 MIB = 1 << 20
 NOW = 1000.0
@@ -143,26 +143,6 @@ def test_what_nobody_has_used_for_long_is_found_without_looking_at_the_rest() ->
     state.give_back("0", 62.0)
     assert idle(state, 121.9, 60.0) == ("2",)
     assert idle(state, 122.0, 60.0) == ("2", "0")
-
-
-def test_who_is_not_there_is_not_taken() -> None:
-    state = filled(1)
-    assert not state.take("other")
-    state.give_back("other", NOW)
-    state.resize("other", 1)
-    state.pin("other", True, NOW)
-    state.remove("other")
-    state.loaded("other", 1, NOW)
-    assert [each.key for each in state] == ["0"]
-
-
-def test_taking_and_giving_back_cost_the_same_with_ten_thousand_models() -> None:
-    state = filled(*[1] * 10_000, max_count=10_000)
-    started = time.perf_counter()
-    for number in range(20_000):
-        state.take(str(number % 10_000))
-        state.give_back(str(number % 10_000), NOW)
-    assert time.perf_counter() - started < 2
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 40), st.data())
