@@ -215,7 +215,7 @@ class ResidencyMachine(RuleBasedStateMachine):
         if not coming.in_use and not coming.pinned:
             self.order.append(coming.key)
 
-    @precondition(lambda self: len(self.state))
+    @precondition(lambda self: bool(len(self.state)))
     @rule(data=st.data())
     def a_call_comes(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from([each.key for each in self.state]))
@@ -224,7 +224,7 @@ class ResidencyMachine(RuleBasedStateMachine):
         if key in self.order:
             self.order.remove(key)
 
-    @precondition(lambda self: self.calls)
+    @precondition(lambda self: bool(self.calls))
     @rule(data=st.data())
     def a_call_ends(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(self.calls))
@@ -235,7 +235,7 @@ class ResidencyMachine(RuleBasedStateMachine):
         if key not in self.calls and not resident.pinned and not resident.loading:
             self.order.append(key)
 
-    @precondition(lambda self: len(self.state))
+    @precondition(lambda self: bool(len(self.state)))
     @rule(data=st.data(), pinned=st.booleans())
     def pin(self, data: st.DataObject, pinned: bool) -> None:
         resident = data.draw(st.sampled_from(list(self.state)))
