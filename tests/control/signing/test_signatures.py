@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shoal.control.signing import new_key, sign, sign_folder, verify, verify_folder
+from shoal.control.signing.claims import read_claim
 from shoal.control.signing.signatures import manifest_of
-from shoal.core.errors import ConfigError, CorruptArtifact, PermissionDenied
+from shoal.core.errors import ConfigError, CorruptArtifact, PermissionDenied, Unavailable
 from shoal.core.registry import Manifest
 
 try:
@@ -194,6 +197,29 @@ def test_an_altered_signature_is_not_genuine(signed: Signed, forge: Callable[[st
         verify_folder(signed.folder, text, (signed.public,))
 
 
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, str, str]:
+    room = tmp_path_factory.mktemp("sample")
+    (room / "files").mkdir()
+    (room / "files" / "model.onnx").write_bytes(b"weights")
+    public = new_key(room / "key.pem")
+    return manifest_of(room / "files"), sign_folder(room / "files", room / "key.pem"), public
+
+
+@given(data=st.data(), replacement=st.characters(codec="utf-8"), also_removed=st.integers(0, 3))
+def test_a_signature_with_any_character_changed_says_the_same_or_is_refused(
+    sample: tuple[Manifest, str, str], data: st.DataObject, replacement: str, also_removed: int
+) -> None:
+    manifest, text, public = sample
+    place = data.draw(st.integers(0, len(text) - 1))
+    altered = text[:place] + replacement + text[place + 1 + also_removed :]
+    try:
+        verify(manifest, altered, (public,))
+    except (PermissionDenied, CorruptArtifact):
+        return
+    assert read_claim(altered) == read_claim(text)
+
+
 def test_signed_by_another_key(signed: Signed, tmp_path: Path) -> None:
     new_key(tmp_path / "mallory.pem")
     text = sign_folder(signed.folder, tmp_path / "mallory.pem")
@@ -239,6 +265,14 @@ def test_the_private_key_is_in_no_signature_and_no_temporary_file(
     verify_folder(signed.folder, text, (signed.public,))
     assert signed.key.read_text().splitlines()[1] not in text
     assert list(room.iterdir()) == []
+
+
+def test_without_room_for_temporary_files_nothing_is_taken_for_valid(
+    signed: Signed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    with pytest.raises(Unavailable, match="the folder for temporary files"):
+        verify_folder(signed.folder, signed.text, (signed.public,))
 
 
 def test_without_the_library_it_says_what_to_install(signed: Signed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ nothing is read twice, and an artifact can be checked before its files are anywh
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import model_signing.signing
 import model_signing.verifying
 from cryptography.exceptions import InvalidSignature
 
+from shoal.control.artifacts.disk import telling
 from shoal.core.registry import Manifest
 
 _library: Any = model_signing
@@ -29,7 +31,7 @@ _NOT_GENUINE = (InvalidSignature, ValueError, KeyError, TypeError, AttributeErro
 def sign_manifest(manifest: Manifest, name: str, private_key: Path) -> str:
     """The signature of a manifest's files; `name` is written into it for people to read."""
     config = _library.signing.Config().use_elliptic_key_signer(private_key=private_key)
-    with tempfile.TemporaryDirectory(prefix="shoal-sign-") as folder:
+    with _temporary_folder() as folder:
         target = Path(folder, "signature")
         config.set_hashing_config(_Known(manifest, name)).sign(folder, target)
         return target.read_text("utf-8")
@@ -37,7 +39,7 @@ def sign_manifest(manifest: Manifest, name: str, private_key: Path) -> str:
 
 def is_genuine(manifest: Manifest, signature: str, public_key: bytes) -> bool:
     """Whether the owner of a key has signed exactly the files of a manifest."""
-    with tempfile.TemporaryDirectory(prefix="shoal-verify-") as folder:
+    with _temporary_folder() as folder:
         key, text = Path(folder, "key"), Path(folder, "signature")
         key.write_bytes(public_key)
         text.write_text(signature, "utf-8")
@@ -47,6 +49,13 @@ def is_genuine(manifest: Manifest, signature: str, public_key: bytes) -> bool:
         except _NOT_GENUINE:
             return False
         return True
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """Where the library finds and leaves its files; private keys are never among them."""
+    with telling("the folder for temporary files"), tempfile.TemporaryDirectory(prefix="shoal-signature-") as folder:
+        yield folder
 
 
 class _Known:
