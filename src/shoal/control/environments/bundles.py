@@ -160,7 +160,7 @@ def _opened(file: Path) -> Iterator[tarfile.TarFile]:
             yield archive
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror or error}") from error
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, EOFError) as error:
         raise _corrupt(file, f"it is no tar file: {error}") from error
 
 
@@ -170,7 +170,7 @@ def _manifest(archive: tarfile.TarFile, file: Path) -> Contents:
         raise _corrupt(file, f"it does not begin with {MANIFEST}")
     try:
         return msgspec.json.decode(_reader(archive, member).read(), type=Contents)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _corrupt(file, f"its manifest cannot be read: {error}") from error
 
 

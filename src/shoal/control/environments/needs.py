@@ -62,12 +62,13 @@ def worker_requirements() -> list[str]:
 
 
 def copy_distribution(name: str, target: Path) -> None:
-    """Copy an installed distribution into another environment's site-packages.
+    """Copy an installed distribution into another environment's site-packages, with its compiled files, which stay
+    good as the times of their sources are kept.
 
     Raises:
         ConfigError: it is not known which files belong to it.
     """
-    files = [each for each in _distribution(name).files or () if ".." not in each.parts and each.suffix != ".pyc"]
+    files = [each for each in _distribution(name).files or () if ".." not in each.parts]
     if not any(each.name == "RECORD" for each in files):
         hint = f"add {_pin(name)} to the lock, or install Shoal with pip"
         raise ConfigError(f"{name} is installed here without a list of its files: it cannot be copied", hint=hint)
@@ -75,7 +76,7 @@ def copy_distribution(name: str, target: Path) -> None:
         source, goal = Path(str(each.locate())), target / each
         if source.is_file():
             goal.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, goal)
+            shutil.copy2(source, goal)
 
 
 def present(site_packages: Path) -> set[str]:

@@ -49,7 +49,7 @@ def read_record(file: Path) -> Environment:
     try:
         found = msgspec.json.decode(file.read_bytes(), type=Environment)
         used = file.stat().st_mtime
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise NotFound(f"there is no environment {digest[:80]!a}") from error
     if not found.python.exists():
         raise NotFound(f"the environment {digest[:80]!a} has lost its interpreter")
