@@ -137,7 +137,7 @@ def _probe(database: Database, url: URL) -> None:
             return
     except ShoalError as error:
         database.close()
-        hint = f"check that it is there and may be used: {reason(error.__cause__)}"
+        hint = f"check that it is there and may be used: {reason(error.__cause__ or error)}"
         raise ConfigError(f"the registry's database {shown} cannot be used", hint=hint, field="registry") from error
 
 
@@ -147,8 +147,10 @@ def _file(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # transactions are begun below, also around DDL
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        for pragma in ("synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
+        if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):  # it does not raise
+            raise Unavailable("the registry's database cannot have a write-ahead log", hint="check its disk")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -1,7 +1,8 @@
 """What a database says when it fails, in our words.
 
-Whatever it is, the transaction was rolled back and nothing of it can be seen, with one exception that no client of a
-server can rule out: a connection that broke during COMMIT. The error then says what to do: repeat with the same key.
+Whatever it is, the transaction was rolled back and nothing of it can be seen, with one exception that nobody can rule
+out: a connection that broke, or a disk that failed to flush, during COMMIT. The error then is `Unavailable`, and says
+what to do: repeat with the same key.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from shoal.core.errors import Conflict, InternalError, ShoalError, StorageFull, Unavailable
 
+_LOST = "try again; a change may have been made although its answer was lost: repeat it with the same key"
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 _SQLITE = {
     sqlite3.SQLITE_BUSY: ("the registry's database is busy", "try again; something else holds its file"),
     sqlite3.SQLITE_LOCKED: ("the registry's database is busy", "try again; something else holds its file"),
     sqlite3.SQLITE_READONLY: ("the registry's database cannot be written", "check the permissions of its folder"),
-    sqlite3.SQLITE_IOERR: ("the registry's database cannot be read or written", "check the disk; try again"),
+    sqlite3.SQLITE_IOERR: ("the registry's database cannot be read or written", f"check the disk; {_LOST}"),
     sqlite3.SQLITE_CANTOPEN: ("the registry's database cannot be opened", "check its folder; try again"),
     sqlite3.SQLITE_CORRUPT: ("the registry's database is damaged", "stop, and restore the last backup"),
     sqlite3.SQLITE_NOTADB: ("the registry's database is damaged", "stop, and restore the last backup"),
 }
 _FULL_HINT = "free some space where the registry's database is, then try again"
-_LOST = "try again; a change may have been made although its answer was lost: repeat it with the same key"
 _LATER = 1.0
 
 
@@ -39,7 +40,7 @@ def translate(error: Exception) -> ShoalError:
     return _from_server(getattr(cause, "sqlstate", None) or "")
 
 
-def reason(error: BaseException | None) -> str:
+def reason(error: BaseException) -> str:
     """What the driver itself says, on one line."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return " ".join(str(cause).split())

@@ -7,6 +7,7 @@ File systems of networks are refused: neither locks nor shared memory can be rel
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -59,8 +60,9 @@ def _locked(handle: int, database: Path) -> int:
         os.close(handle)
         hint = "stop it, or give this one another database; several servers can share a PostgreSQL"
         raise ConfigError(f"process {holder or 'of another server'} uses the registry {database}", hint=hint) from error
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, b"%d" % os.getpid(), 0)
+    with contextlib.suppress(OSError):  # a full disk: who it is will not be told, but the lock holds
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, b"%d" % os.getpid(), 0)
     return handle
 
 
