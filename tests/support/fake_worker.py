@@ -1,7 +1,8 @@
 """A worker without any framework, run as a script: it speaks the frames and does what `shoal.testing.faults` understands.
 
-What it is told by `ModelSpec.parameters`: ``load`` (a fault while loading), ``load_error`` (a `LoadFailed` with this text),
-``marker`` (a file that gets a line per start; with ``good_starts`` only so many starts load well).
+It answers in order, loads included. What it is told by `ModelSpec.parameters`: ``bytes`` (what the model is said to take),
+``load`` (a fault while loading), ``load_error`` (a `LoadFailed` with this text), ``marker`` (a file that gets a line per
+load; with ``good_starts`` only so many loads go well).
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ def run_batch(batch: messages.Batch, payload: bytes | bytearray) -> tuple[messag
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--shared", action="store_true")
+    parser.add_argument("--preload", default="")
     ours = socket.socket(fileno=parser.parse_args().fd)
     ours.set_inheritable(False)
 
@@ -70,7 +73,10 @@ def main() -> None:
                     except NotReady as error:
                         say(messages.LoadFailed(model, error.to_record()))
                     else:
-                        say(messages.Loaded(model, Signature(), "fake", spec.batchable is not False, "", 0.0, 0, ""))
+                        size = int(str(spec.parameters.get("bytes", 0)))
+                        say(messages.Loaded(model, Signature(), "fake", spec.batchable is not False, "", 0.0, size, ""))
+                case messages.Unload(model=model):
+                    say(messages.Unloaded(model, 0))
                 case messages.Batch() as batch:
                     if payload == b"babble":
                         ours.sendall(b"\xff" * 64)

@@ -147,7 +147,9 @@ def texts(*inputs: str) -> tuple[Format, bytes, int]:
 
 def test_a_life(worker: Process, tmp_path: Path) -> None:
     hello, _ = worker.receive()
-    assert hello == Hello(worker.process.pid)
+    assert isinstance(hello, Hello)
+    assert hello.pid == worker.process.pid
+    assert hello.memory_bytes > 1_000_000
     loaded = worker.load(1, python_model(tmp_path / "echo", ECHO))
     assert isinstance(loaded, Loaded)
     assert loaded.batchable

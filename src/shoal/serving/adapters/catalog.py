@@ -10,7 +10,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +21,9 @@ from shoal.core.formats import recognise, require_trust
 from shoal.core.model import ModelSpec
 from shoal.serving.adapters.base import Adapter
 
-__all__ = ["RUNTIMES", "Runtime", "create_adapter", "known_runtimes", "missing_libraries", "recognise"]
+__all__ = ["RUNTIMES", "Runtime", "create_adapter", "known_runtimes", "missing_libraries", "preload", "recognise"]
+
+logger = logging.getLogger(__name__)
 
 GROUP = "shoal.runtimes"
 """The entry point group of third-party runtimes."""
@@ -34,19 +37,27 @@ class Runtime:
         home: ``module:name`` of a class or function that takes a `ModelSpec` and returns an `Adapter`.
         extra: the extra of this package that installs its libraries, or "".
         libraries: the modules that must be importable.
+        often: modules of the framework that many of its models need; imported by `preload`.
     """
 
     home: str
     extra: str = ""
     libraries: tuple[str, ...] = ()
+    often: tuple[str, ...] = ()
 
 
-def _ready(name: str, cls: str, *libraries: str) -> Runtime:
-    return Runtime(f"shoal.serving.adapters.{name}:{cls}", name, libraries)
+def _ready(name: str, cls: str, *libraries: str, often: tuple[str, ...] = ()) -> Runtime:
+    return Runtime(f"shoal.serving.adapters.{name}:{cls}", name, libraries, often)
+
+
+_SKLEARN = tuple(f"sklearn.{name}" for name in (
+    "linear_model", "ensemble", "tree", "svm", "neighbors", "naive_bayes", "neural_network", "cluster", "pipeline",
+    "compose", "preprocessing", "impute", "decomposition", "feature_extraction.text", "feature_selection",
+))  # fmt: skip
 
 
 RUNTIMES: dict[str, Runtime] = {
-    "sklearn": _ready("sklearn", "SKLearn", "sklearn", "joblib", "skops"),
+    "sklearn": _ready("sklearn", "SKLearn", "sklearn", "joblib", "skops", often=_SKLEARN),
     "xgboost": _ready("xgboost", "XGBoost", "xgboost"),
     "lightgbm": _ready("lightgbm", "LightGBM", "lightgbm"),
     "onnx": _ready("onnx", "ONNX", "onnxruntime"),
@@ -79,6 +90,19 @@ def create_adapter(spec: ModelSpec) -> Adapter:
     runtime = _find(name)
     require_trust(spec)
     return _import(name, runtime)(spec)
+
+
+def preload(names: Iterable[str]) -> None:
+    """Import the libraries of these runtimes now, so that no load has to; what cannot be imported is for the load that
+    needs it to complain about."""
+    for name in names:
+        try:
+            runtime = _find(name)
+            _import(name, runtime)
+            for module in runtime.often:
+                importlib.import_module(module)
+        except (ConfigError, ImportError) as error:
+            logger.warning("runtime %s is not preloaded: %s", name, error)
 
 
 def _find(name: str) -> Runtime:

@@ -1,8 +1,9 @@
 """The runtime `python`: a user's own class, from the model's folder.
 
 `make` imports ``module:Class`` and returns the adapter of the class's style. Importing a module runs it: the catalogue
-has asked for trust before, and only workers come here. The model's folder goes on `sys.path` of this process; the
-module itself gets a name of its own, so that many models may each have a `model.py`.
+has asked for trust before, and only workers come here. The model's folder goes on `sys.path` of a worker of its own. In
+a shared worker all its modules live in a namespace of their own (see `namespaces`), and `load` may run in another
+thread than the predictions.
 
 The adapters own what users easily get wrong: `load` as coroutine or not, its False, and (for whole requests) the
 response's name, version and id, and text that was declared a number.
@@ -18,6 +19,7 @@ import logging
 import re
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +29,7 @@ from shoal.core.model import ModelSpec
 from shoal.core.types import InferenceRequest, InferenceResponse, ItemError, Signature, Tensor, TensorSpec
 from shoal.serving.adapters.base import Adapter, Array, RequestAdapter, TextAdapter, TypedAdapter
 from shoal.serving.adapters.model import Model, Style, looks_like_model, style_of
+from shoal.serving.adapters.namespaces import Namespace
 
 logger = logging.getLogger(__name__)
 
@@ -41,19 +44,36 @@ def make(spec: ModelSpec) -> Adapter:
         ConfigError: no such module or class, or the class keeps none of the contracts.
         Exception: whatever the user's module raises while it is imported.
     """
-    kind = find_class(spec)
+    space = _namespace(spec)
+    try:
+        kind = find_class(spec, space)
+        adapter = _adapter_of(kind)(spec, kind)
+    except BaseException:
+        if space is not None:
+            space.close()
+        raise
+    adapter.space = space
+    return adapter
+
+
+def _adapter_of(kind: type) -> type[_UserAdapter]:
     adapters: dict[Style, type[_UserAdapter]] = {
         Style.TEXT: TextModel,
         Style.TYPED: TypedModel,
         Style.REQUEST: RequestModel,
     }
-    return adapters[style_of(kind)](spec, kind)
+    return adapters[style_of(kind)]
 
 
-def find_class(spec: ModelSpec) -> type:
-    """Import the class that ``module:Class`` names; without a class, the only one of the module that is a model."""
+def find_class(spec: ModelSpec, space: Namespace | None = None) -> type:
+    """Import the class that ``module:Class`` names; without a class, the only one of the module that is a model.
+
+    Args:
+        spec: what names it.
+        space: where the modules of its folder go; None: among all others.
+    """
     module_name, _, class_name = spec.implementation.partition(":")
-    module = _import(spec, module_name)
+    module = _import(spec, module_name, space)
     if class_name:
         found = getattr(module, class_name, None)
         if not isinstance(found, type):
@@ -70,15 +90,29 @@ def find_class(spec: ModelSpec) -> type:
     return own[0]
 
 
-def _import(spec: ModelSpec, name: str) -> ModuleType:
+def _folder(spec: ModelSpec) -> Path:
     path = Path(spec.path)
-    folder = path if path.is_dir() else path.parent
-    name = name or (DEFAULT_MODULE if path.is_dir() else path.stem)
+    return path if path.is_dir() else path.parent
+
+
+def _namespace(spec: ModelSpec) -> Namespace | None:
+    return Namespace(_folder(spec)) if spec.placement == "shared" else None
+
+
+def _import(spec: ModelSpec, name: str, space: Namespace | None) -> ModuleType:
+    folder = _folder(spec)
+    name = name or (DEFAULT_MODULE if Path(spec.path).is_dir() else Path(spec.path).stem)
+    if space is not None:
+        return space.load(name) if space.owns(name.partition(".")[0]) else _import_installed(name, folder)
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     file = folder / f"{name}.py"
     if file.is_file():
         return _import_file(file, f"shoal_model_{_word(spec.name)}_{_word(spec.version)}_{name}")
+    return _import_installed(name, folder)
+
+
+def _import_installed(name: str, folder: Path) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -114,8 +148,13 @@ class _UserAdapter(Adapter):
         self.kind = kind
         self.model: Any = None
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.space: Namespace | None = None
 
     def load(self) -> None:
+        with self.space.entered() if self.space is not None else nullcontext():
+            self._load()
+
+    def _load(self) -> None:
         self.model = _instantiate(self.kind, self.spec)
         load = getattr(self.model, "load", None)
         result = load() if callable(load) else None
@@ -130,6 +169,8 @@ class _UserAdapter(Adapter):
         if self.loop is not None:
             self.loop.close()
             self.loop = None
+        if self.space is not None:
+            self.space.close()
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         if self.loop is None:
@@ -140,9 +181,8 @@ class _UserAdapter(Adapter):
 def _instantiate(kind: type, spec: ModelSpec) -> Any:
     model: Any = object.__new__(kind)
     if isinstance(model, Model):
-        path = Path(spec.path)
         model.name, model.version = spec.name, spec.version
-        model.path = path if path.is_dir() else path.parent
+        model.path = _folder(spec)
         model.parameters = dict(spec.parameters)
     required = [
         each.name

@@ -1,12 +1,15 @@
 """The worker's end of its socket: blocking reads of frames, and writes of many parts without joining them.
 
 Small frames are cut out of one read; a large payload goes into one buffer that is used again and again, as long as
-nobody holds on to a view of it (an adapter may keep its input: then it keeps that buffer).
+nobody holds on to a view of it (an adapter may keep its input: then it keeps that buffer). One thread reads; several
+may write.
 """
 
 from __future__ import annotations
 
+import select
 import socket
+import threading
 from collections.abc import Iterable, Sequence
 
 from shoal.core.ipc import frames
@@ -29,8 +32,17 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._writing = threading.Lock()
         self._pending = b""
         self._large = bytearray()
+
+    def is_quiet(self, seconds: float) -> bool:
+        """Whether nothing has come, nor comes within so many seconds."""
+        if self._pending:
+            return False
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return not poll.poll(seconds * 1000)
 
     def read(self) -> tuple[bytes, Buffer]:
         """The next frame's header and payload; the payload is valid until the next read.
@@ -97,10 +109,11 @@ class Channel:
         length = sum(map(len, parts))
         start = frames.prefix(header, length)
         try:
-            if length <= _JOIN:
-                self._socket.sendall(b"".join((start, *parts)))
-            else:
-                self._send_parts([start, *parts])
+            with self._writing:
+                if length <= _JOIN:
+                    self._socket.sendall(b"".join((start, *parts)))
+                else:
+                    self._send_parts([start, *parts])
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed from error
 

@@ -60,6 +60,16 @@ def examine(served: Served, clock: Clock) -> Verdict:
     return Verdict(*_batchable(served, requests, clock), example)
 
 
+def probe(served: Served, example: str, clock: Clock) -> None:
+    """Try a model that has been examined before on one request that worked then; "" if none is known.
+
+    Raises:
+        ShoalError: it does not answer; not ready.
+    """
+    if example:
+        _try(served, example.encode(), -1, clock, "a request that it has answered before")
+
+
 def _try(served: Served, body: bytes, json_length: int, clock: Clock, what: str) -> None:
     answers, _ = _ask(served, [(body, json_length)], clock)
     if isinstance(answers[0], ShoalError):

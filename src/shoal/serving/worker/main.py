@@ -1,6 +1,9 @@
 """Starts a worker process: the inherited socket, signals, logging; then the loop.
 
-    python -m shoal.serving.worker --fd N
+    python -m shoal.serving.worker --fd N [--shared] [--preload sklearn,onnx]
+
+A shared worker loads models beside those that it serves; the runtimes that it is told to preload are imported before it
+says hello, so that no load has to.
 
 Standard output and error belong to the model's code; the protocol has a descriptor of its own, which is not passed on
 to what the model's code starts. Thread limits of numeric libraries are in the environment before this starts.
@@ -15,9 +18,10 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 
-from shoal.core.allocator import keep_freed_memory
+from shoal.core.allocator import keep_freed_memory, use_one_arena
 from shoal.core.clock import monotonic
 from shoal.serving.worker.parent import die_with_parent
 
@@ -30,12 +34,15 @@ def main() -> None:
     gc.set_threshold(GC_THRESHOLD)
     parser = argparse.ArgumentParser(prog="python -m shoal.serving.worker")
     parser.add_argument("--fd", type=int, required=True, help="the inherited end of a Unix socket pair")
-    number = parser.parse_args().fd
+    parser.add_argument("--shared", action="store_true", help="load models in a thread of its own")
+    parser.add_argument("--preload", default="", help="runtimes to import first, with commas between")
+    given = parser.parse_args()
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.set_inheritable(number, False)
+    os.set_inheritable(given.fd, False)
     _prepare_output()
-    serve(socket.socket(fileno=number))
+    runtimes = [name for name in given.preload.split(",") if name]
+    serve(socket.socket(fileno=given.fd), shared=given.shared, preload=runtimes)
 
 
 def _prepare_output() -> None:
@@ -45,21 +52,29 @@ def _prepare_output() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
 
-def serve(sock: socket.socket) -> None:
+def serve(sock: socket.socket, *, shared: bool = False, preload: Sequence[str] = ()) -> None:
     """Serve the parent at the other end of a socket until it says stop or goes."""
     from shoal.serving.adapters.catalog import create_adapter
+    from shoal.serving.adapters.catalog import preload as preload_runtimes
     from shoal.serving.worker.channel import Channel
     from shoal.serving.worker.loop import Loop
+    from shoal.serving.worker.upkeep import settle
 
     keep_freed_memory()
+    if shared:
+        use_one_arena()
+        preload_runtimes(preload)
+        settle()
     with sock:
         sock.setblocking(True)
-        Loop(Channel(sock), create_adapter, monotonic, settle).run()
+        loop = Loop(Channel(sock), create_adapter, monotonic, shared=shared)
+        loop.run()
+        if loop.loader is not None and loop.loader.busy:
+            _leave()
 
 
-def settle() -> None:
-    """Collect garbage, and leave what is there then out of later collections: each full one would look at all objects
-    of the model and its framework, and take longer than many a batch."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
+def _leave() -> None:
+    """End at once: the thread that loads cannot be asked to stop."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

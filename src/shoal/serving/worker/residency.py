@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable
 
@@ -12,8 +11,9 @@ from shoal.core.ipc.messages import Load, Loaded, LoadFailed, Unload, Unloaded
 from shoal.core.model import ModelSpec
 from shoal.serving.adapters.base import Adapter
 from shoal.serving.worker import contract
-from shoal.serving.worker.limits import resident_bytes
+from shoal.serving.worker.footprint import file_bytes
 from shoal.serving.worker.served import Served
+from shoal.serving.worker.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -21,19 +21,20 @@ Factory = Callable[[ModelSpec], Adapter]
 
 
 class Residency:
-    """The loaded models.
+    """The loaded models. One thread may load while another one finds and unloads.
 
     Args:
         create: makes the adapter for a spec.
         clock: monotonic seconds.
-        settle: called when models have come or gone, to put memory in order.
+        upkeep: told when models come and go, to keep memory in order.
     """
 
-    def __init__(self, create: Factory, clock: Clock, settle: Callable[[], object] = gc.collect) -> None:
-        self._settle = settle
+    def __init__(self, create: Factory, clock: Clock, upkeep: Upkeep) -> None:
+        self.upkeep = upkeep
         self._create = create
         self._clock = clock
         self._models: dict[int, Served] = {}
+        self._footprints: dict[int, int] = {}
 
     def find(self, number: int) -> Served:
         """The model of a number.
@@ -53,48 +54,57 @@ class Residency:
             return LoadFailed(message.model, error.to_record())
         name = message.spec.name
         try:
-            served, loaded = self._load(message)
+            with self.upkeep.loading():
+                served, loaded = self._load(message)
         except Exception as error:
             logger.exception("load failed", extra={"model": name})
             return LoadFailed(message.model, explain(name, error).to_record())
+        self._footprints[message.model] = loaded.memory_bytes
         self._models[message.model] = served
-        self._settle()
+        self.upkeep.loaded(loaded.memory_bytes)
         return loaded
 
     def _load(self, message: Load) -> tuple[Served, Loaded]:
-        before, started = resident_bytes(), self._clock()
+        before, started, known = self.upkeep.resident_bytes(), self._clock(), message.known
         adapter = self._create(message.spec)
         try:
             adapter.load()
-            served = Served(message.spec, adapter, self._clock)
-            verdict = contract.examine(served, self._clock)
+            served = Served(message.spec, adapter, self._clock, None if known is None else known.signature)
+            verdict = contract.examine(served, self._clock) if known is None else self._recheck(served, known)
         except BaseException:
             _close(adapter, message.spec.name)
             raise
         served.style.batchable = verdict.batchable
         if verdict.reason and message.spec.batchable is None:
             logger.warning("requests of %s are not stacked: %s", message.spec.name, verdict.reason)
-        memory = max(resident_bytes() - before, 0)
         seconds = self._clock() - started
+        growth = self.upkeep.resident_bytes() - before
+        least = file_bytes(message.spec.path) if known is None else known.memory_bytes
         facts = (
             served.signature,
             adapter.platform,
             verdict.batchable,
             verdict.reason,
             seconds,
-            memory,
+            max(growth, least),
             verdict.example,
         )
         return served, Loaded(message.model, *facts)
 
+    def _recheck(self, served: Served, known: Loaded) -> contract.Verdict:
+        """What was found out before holds still; whether the model answers is tried once."""
+        contract.probe(served, known.example, self._clock)
+        return contract.Verdict(known.batchable, known.batch_reason, known.example)
+
     def unload(self, message: Unload) -> Unloaded:
         """Let go of a model; one that is not there is let go of already."""
+        before = self.upkeep.resident_bytes()
         served = self._models.pop(message.model, None)
         if served is not None:
             _close(served, served.spec.name)
             del served
-            self._settle()
-        return Unloaded(message.model, resident_bytes())
+            self.upkeep.unloaded(self._footprints.pop(message.model, 0))
+        return Unloaded(message.model, self.upkeep.resident_bytes(), before)
 
 
 def _close(what: Adapter | Served, name: str) -> None:

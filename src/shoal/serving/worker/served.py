@@ -18,16 +18,21 @@ from shoal.serving.worker.typed import Typed
 class Served:
     """A loaded model.
 
+    Args:
+        spec, adapter: what it is.
+        clock: monotonic seconds.
+        known: the signature, if it was found out before; else the adapter is asked.
+
     Attributes:
         spec, adapter: what it is.
         signature: what the author declares, else what the adapter knows.
         decoders, style, encoder: bytes -> requests -> results -> bytes.
     """
 
-    def __init__(self, spec: ModelSpec, adapter: Adapter, clock: Clock) -> None:
+    def __init__(self, spec: ModelSpec, adapter: Adapter, clock: Clock, known: Signature | None = None) -> None:
         self.spec = spec
         self.adapter = adapter
-        known = adapter.signature()
+        known = adapter.signature() if known is None else known
         self.signature = Signature(spec.inputs or known.inputs, spec.outputs or known.outputs)
         special = spec.allow_nonfinite
         self.decoders = Decoders(self.signature.inputs, special=special)
