@@ -30,6 +30,7 @@ from shoal.node.control import OwnControl, home_folder
 from shoal.node.hosts import Hosts
 from shoal.node.preparing import Preparing
 from shoal.serving.batching.runner import ModelRunner
+from shoal.serving.caching.runner import CachedRunner
 from shoal.serving.hosting.following import Follower, Reporter
 from shoal.serving.hosting.journal import Journal
 from shoal.serving.hosting.routed import RoutedModels
@@ -65,7 +66,7 @@ class Routed:
             self._cache, Environments(home_folder(settings, "environments")), settings.folder / "services"
         )
         self._journal = Journal()
-        self._hosts = Hosts(settings, metrics, self._journal)
+        self._hosts = Hosts(settings, metrics)
         unserved = metrics.counter(
             "shoal_unserved_total",
             "Requests that got an error while their model was not in memory.",
@@ -118,8 +119,11 @@ class Routed:
 
     def runners(self) -> Iterator[ModelRunner]:
         """See `node.Content`."""
-        self._hosts.update_metrics(self._cache)
-        return (entry.runner for entry in self.models.all() if isinstance(entry.runner, ModelRunner))
+        self._hosts.update_metrics()
+        for entry in self.models.all():
+            runner = entry.runner.inner if isinstance(entry.runner, CachedRunner) else entry.runner
+            if isinstance(runner, ModelRunner):
+                yield runner
 
     def _status(self, url: str) -> NodeStatus:
         return NodeStatus(

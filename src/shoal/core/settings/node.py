@@ -112,6 +112,7 @@ class NodeSettings(BaseModel):
         None, description="Store that files are fetched from directly, such as `s3://bucket`; by default from control."
     )
     cache: Size = Field(20 * GIB, gt=0, description="Bytes of model files that are kept on this machine.")
+    answers: Size = Field(256 * 1024**2, gt=0, description="Bytes of the prediction caches of all services together.")
     environments: tuple[str, ...] = Field((), description="Environments whose services run here; empty: all of them.")
     pools: dict[str, PoolSettings] = Field(
         {"shared": PoolSettings.model_validate({})},

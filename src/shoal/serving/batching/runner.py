@@ -19,7 +19,6 @@ from shoal.serving.batching.ledger import Ledger
 from shoal.serving.batching.load import Load, cpu_seconds
 from shoal.serving.batching.workers import ModelWorkers
 from shoal.serving.pool.pool import Pool
-from shoal.serving.pool.process import COMMAND
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,8 @@ class ModelRunner:
         spec: the model version.
         instruments: the node's metrics of batching.
         clock: monotonic seconds.
-        command: how a worker is started.
+        command: how a worker is started; None: with the interpreter that the spec names.
+        labels: model and version in the metrics, if they are to be told under another name.
         workers: a seat in a shared pool, say; None: a pool of dedicated workers, started by `command`.
 
     Attributes:
@@ -45,12 +45,13 @@ class ModelRunner:
         *,
         instruments: Instruments,
         clock: Clock = monotonic,
-        command: tuple[str, ...] = COMMAND,
+        command: tuple[str, ...] | None = None,
         workers: ModelWorkers | None = None,
+        labels: tuple[str, str] | None = None,
     ) -> None:
         self.spec = spec
         self.pool: ModelWorkers = Pool(spec, clock=clock, command=command) if workers is None else workers
-        self._instruments = ModelInstruments(instruments, spec.name, spec.version)
+        self._instruments = ModelInstruments(instruments, *(labels or (spec.name, spec.version)))
         self._ledger = Ledger(spec.name, self._instruments)
         self.dispatch = Batcher(
             spec.batching,

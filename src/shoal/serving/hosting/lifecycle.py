@@ -170,7 +170,7 @@ class Lifecycle:
             prepared = Prepared(_with_workers(prepared.spec, entry.workers), prepared.release)
         runner = self._make_runner(prepared.spec, route, lambda why: self._evicted(entry, runner, why))
         try:
-            await runner.start(all_ready=entry.runner is not None)
+            await runner.start(all_ready=entry.runner is not None or prepared.spec.placement == "shared")
         except BaseException:
             await runner.stop()
             prepared.release()

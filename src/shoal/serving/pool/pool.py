@@ -9,6 +9,7 @@ recovers.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 from collections.abc import Callable
@@ -20,10 +21,12 @@ from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
 from shoal.serving.pool.cgroup import remove_stale
 from shoal.serving.pool.environment import worker_environment
+from shoal.serving.pool.interpreters import worker_command
 from shoal.serving.pool.jobs import Job
 from shoal.serving.pool.keeper import Keeper
+from shoal.serving.pool.lending import Lend, Loan
 from shoal.serving.pool.member import MODEL, Hooks, Member, WorkerDied, describe, start_with
-from shoal.serving.pool.process import COMMAND, Launch
+from shoal.serving.pool.process import Launch
 from shoal.serving.pool.spare import Spare
 from shoal.serving.pool.supervisor import WorkerState
 
@@ -45,7 +48,8 @@ class Pool:
     Args:
         spec: the model version.
         clock: monotonic seconds.
-        command: how a worker is started.
+        command: how a worker is started; None: with the interpreter that the spec names.
+        lend: gives each worker what only one can have (accelerators); None: there is nothing to give.
 
     Attributes:
         free: batches that may be sent now.
@@ -57,7 +61,14 @@ class Pool:
         spare: the quarantine worker.
     """
 
-    def __init__(self, spec: ModelSpec, *, clock: Clock = monotonic, command: tuple[str, ...] = COMMAND) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        clock: Clock = monotonic,
+        command: tuple[str, ...] | None = None,
+        lend: Lend | None = None,
+    ) -> None:
         self.spec = spec
         self.free = 0
         self.on_room: Callable[[], None] = _nothing
@@ -71,8 +82,13 @@ class Pool:
         self._unfinished: set[Member] = set()
         environment = worker_environment(os.environ, threads=spec.limits.threads, settings=spec.environment)
         self._launch = Launch(
-            model=spec.name, environment=environment, memory_bytes=spec.limits.memory_bytes, command=command
+            model=spec.name,
+            environment=environment,
+            memory_bytes=spec.limits.memory_bytes,
+            command=command or worker_command(spec.python),
         )
+        self._lend = lend
+        self._loans: dict[Member, Loan] = {}
         self.spare = Spare(spec, self._make, lambda reason: self.on_death(reason))
         self._hooks = Hooks(on_room=self._room, on_end=self._ended)
         self._seconds = spec.limits.execution
@@ -178,7 +194,26 @@ class Pool:
         await asyncio.gather(*(self._finish(member) for member in members))
 
     def _make(self, hooks: Hooks) -> Member:
-        return Member(self._launch, hooks, self._clock, max_requests=self.spec.limits.max_requests)
+        if self._lend is None:
+            return self._member(self._launch, hooks)
+        loan = self._lend()
+
+        def ended(member: Member, reason: str) -> None:
+            self._give_back(member)
+            hooks.on_end(member, reason)
+
+        launch = dataclasses.replace(self._launch, environment={**self._launch.environment, **loan.variables})
+        member = self._member(launch, Hooks(on_room=hooks.on_room, on_end=ended))
+        self._loans[member] = loan
+        return member
+
+    def _member(self, launch: Launch, hooks: Hooks) -> Member:
+        return Member(launch, hooks, self._clock, max_requests=self.spec.limits.max_requests)
+
+    def _give_back(self, member: Member) -> None:
+        """A worker is no more: what it was lent is free for the next one."""
+        if (loan := self._loans.pop(member, None)) is not None:
+            loan.give_back()
 
     def _keeper(self) -> Keeper:
         return Keeper(self.spec.name, self._raise, self._failed, self._recovered, self._clock)
@@ -210,6 +245,7 @@ class Pool:
             except BaseException:
                 if member.process is None:
                     self.members.remove(member)
+                    self._give_back(member)
                 raise
             finally:
                 if member.process is not None:

@@ -1,0 +1,173 @@
+"""A `ModelSpec` becomes something that runs: workers of its own, or a seat in a shared pool; with a prediction cache
+in front of it where its service asks for one.
+
+A model without a service is told in the metrics under its pool's name: a node may serve a hundred thousand of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from shoal.core.clock import monotonic
+from shoal.core.errors import ConfigError
+from shoal.core.metrics import Metrics
+from shoal.core.model import ModelSpec
+from shoal.core.placement.devices import Card, Cards
+from shoal.core.routes import Route
+from shoal.core.service import Device
+from shoal.core.settings.node import NodeSettings, PoolSettings, default_memory, default_workers
+from shoal.node.pools import PoolInstruments
+from shoal.serving.batching.instruments import Instruments
+from shoal.serving.batching.runner import ModelRunner
+from shoal.serving.caching import eligible
+from shoal.serving.caching.instruments import CacheFamilies, CacheInstruments
+from shoal.serving.caching.runner import CachedRunner
+from shoal.serving.caching.store import AnswerStore
+from shoal.serving.hosting.handle import Runner
+from shoal.serving.pool.interpreters import worker_command
+from shoal.serving.pool.lending import Lend, Loan
+from shoal.serving.pool.pool import Pool
+from shoal.serving.pool.shared import SharedPool
+from shoal.serving.pool.sharing import SharedSettings
+
+logger = logging.getLogger(__name__)
+
+
+class Hosts:
+    """Makes runners; owns the shared pools, the accelerators and the prediction cache of a node.
+
+    Args:
+        settings: of the node.
+        metrics: of the node.
+    """
+
+    def __init__(self, settings: NodeSettings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._instruments = Instruments(metrics)
+        self._pool_instruments = PoolInstruments(metrics)
+        self._cache_families = CacheFamilies(metrics)
+        self._answers = AnswerStore(settings.answers)
+        self._pools: dict[tuple[str, str], SharedPool] = {}
+        self._starting: set[asyncio.Task[None]] = set()
+        self._cards = Cards(
+            Card(id=each.id, memory_bytes=each.memory, kind=each.kind, model=each.model) for each in settings.devices
+        )
+        self._holders = itertools.count(1)
+
+    async def start(self) -> None:
+        """Start the shared pools; return when each has a worker.
+
+        Raises:
+            NotReady: workers cannot be started here.
+        """
+        await asyncio.gather(*(self._pool(name, "").start() for name in self._settings.pools))
+
+    async def stop(self) -> None:
+        """End the shared pools; what had seats there is to be stopped before."""
+        for task in self._starting:
+            task.cancel()
+        await asyncio.gather(*self._starting, *(pool.stop() for pool in self._pools.values()), return_exceptions=True)
+
+    def make(self, spec: ModelSpec, route: Route, on_evicted: Callable[[str], None]) -> Runner:
+        """See `serving.hosting.entry.MakeRunner`.
+
+        Raises:
+            ConfigError: it asks for a pool that this node does not have.
+        """
+        runner = self._seated(spec, route, on_evicted) if spec.placement == "shared" else self._dedicated(spec, route)
+        return self._cached(runner, spec, route)
+
+    def update_metrics(self) -> None:
+        """Bring the metrics of the pools up to date."""
+        self._pool_instruments.update(self._pools.values())
+
+    def _dedicated(self, spec: ModelSpec, route: Route) -> ModelRunner:
+        workers = Pool(spec, clock=monotonic, lend=self._lender(spec, route.service.device))
+        return ModelRunner(spec, instruments=self._instruments, clock=monotonic, workers=workers)
+
+    def _seated(self, spec: ModelSpec, route: Route, on_evicted: Callable[[str], None]) -> ModelRunner:
+        seat = self._pool_of(spec).seat(spec)
+        seat.on_evicted = on_evicted
+        labels = (f"pool:{spec.pool}", "") if route.implicit else None
+        return ModelRunner(spec, instruments=self._instruments, clock=monotonic, workers=seat, labels=labels)
+
+    def _pool_of(self, spec: ModelSpec) -> SharedPool:
+        """The pool that a model asks for; of its own environment, if it has one."""
+        if spec.pool not in self._settings.pools:
+            known = ", ".join(sorted(self._settings.pools))
+            raise ConfigError(f"this node has no pool {spec.pool!r}", hint=f"it has: {known}", field="pool")
+        pool = self._pools.get((spec.pool, spec.python))
+        if pool is None:
+            pool = self._pool(spec.pool, spec.python)
+            task = asyncio.get_running_loop().create_task(pool.start(), name=f"start pool {pool.name}")
+            self._starting.add(task)
+            task.add_done_callback(self._started)
+        return pool
+
+    def _started(self, task: asyncio.Task[None]) -> None:
+        self._starting.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a shared pool could not be started: %s", error)
+
+    def _pool(self, name: str, python: str) -> SharedPool:
+        settings = shared_settings(self._settings.pools[name])
+        pool = SharedPool(name, settings, clock=monotonic, command=worker_command(python), file_bytes=size_of_files)
+        self._pools[name, python] = pool
+        return pool
+
+    def _lender(self, spec: ModelSpec, device: Device | None) -> Lend | None:
+        if device is None:
+            return None
+        wanted = device
+
+        def lend() -> Loan:
+            holder = f"{spec.name}/{next(self._holders)}"
+            grant = self._cards.take(holder, wanted)
+            return Loan(grant.variables, lambda: self._cards.release(holder))
+
+        return lend
+
+    def _cached(self, runner: ModelRunner, spec: ModelSpec, route: Route) -> Runner:
+        cache = route.service.cache
+        if cache is None:
+            return runner
+        if why_not := eligible.why_not(spec):
+            logger.warning("no prediction cache: %s", why_not, extra={"model": spec.name})
+            return runner
+        instruments = CacheInstruments(self._cache_families, spec.name, spec.version)
+        return CachedRunner(
+            runner,
+            spec,
+            prefix=eligible.prefix_of(spec, public=route.public),
+            seconds=cache.seconds,
+            share=self._answers.share(cache.bytes, instruments),
+            instruments=instruments,
+            clock=monotonic,
+            loop=asyncio.get_running_loop(),
+        )
+
+
+def shared_settings(settings: PoolSettings) -> SharedSettings:
+    """A pool's settings, with what is not said taken from the machine."""
+    workers = settings.workers or default_workers()
+    return SharedSettings(
+        workers=workers,
+        memory_bytes=settings.memory or default_memory(workers),
+        max_models=settings.max_models,
+        idle_seconds=settings.idle_seconds,
+        preload=settings.preload,
+        shard=settings.models_per_tenant,
+    )
+
+
+def size_of_files(path: str) -> int:
+    """Bytes of a model's files: the first guess at what it takes in memory."""
+    root = Path(path)
+    try:
+        return sum(each.stat().st_size for each in (root.rglob("*") if root.is_dir() else (root,)) if each.is_file())
+    except OSError:
+        return 0
