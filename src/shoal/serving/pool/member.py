@@ -48,6 +48,10 @@ class WorkerDied(Exception):
     """The worker has ended before it did what it was asked; the argument is the reason label."""
 
 
+def _ignore(model: int) -> None:
+    return
+
+
 @dataclass(slots=True, kw_only=True)
 class Hooks:
     """What the pool wants to know of its members."""
@@ -56,6 +60,8 @@ class Hooks:
     """A job has ended, or the number of free slots has changed otherwise."""
     on_end: Callable[[Member, str], None]
     """The worker is no more; its jobs are lost right after this."""
+    on_job_end: Callable[[int], None] = _ignore
+    """A job of the model of this number has ended; its owner is told right after this."""
 
 
 class Sent(NamedTuple):
@@ -265,15 +271,16 @@ class Member:
             logger.error("answer of a worker of %s does not fit its batch", self.name)
             self.kill("protocol")
             return
-        job = self.jobs.popleft().job
+        sent = self.jobs.popleft()
         if self.jobs:
             self._start_head(self.jobs[0])
-        self._served += len(job.calls)
+        self._served += len(sent.job.calls)
         self._check_wear(done)
+        self._hooks.on_job_end(sent.model)
         if not self.jobs and self.state is WorkerState.DRAINING:
             self._ask_to_stop()
         self._hooks.on_room()
-        job.owner.done(job, done, payload)
+        sent.job.owner.done(sent.job, done, payload)
 
     def _fits(self, done: messages.Done, payload: bytes | bytearray) -> bool:
         if not self.jobs or self.jobs[0].number != done.id:
@@ -362,7 +369,9 @@ class Member:
     def _lose_jobs(self, reason: str) -> None:
         """Last to first, as each innocent one goes to the front of the queue; the first is the suspect."""
         while self.jobs:
-            job = self.jobs.pop().job
+            sent = self.jobs.pop()
+            self._hooks.on_job_end(sent.model)
+            job = sent.job
             job.owner.lost(job, Loss(reason, suspect=not self.jobs, outside=reason in OUTSIDE))
 
     def _enter(self, state: WorkerState) -> None:
