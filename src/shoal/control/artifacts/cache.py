@@ -175,7 +175,7 @@ class ArtifactCache:
         with self._guard:
             self.misses += 1
         with self._room(self._filler.missing_bytes(manifest), manifest.size) as room:
-            room.used = self._filler.fill(tree, manifest)
+            self._filler.fill(tree, manifest, room)
         now = self._clock()
         os.utime(tree, (now, now))
 

@@ -16,6 +16,7 @@ from shoal.control.artifacts.disk import remove, write_all
 from shoal.control.artifacts.retrying import Retry
 from shoal.control.artifacts.scratch import Scratch
 from shoal.control.artifacts.transfer import chunks, matches
+from shoal.control.artifacts.usage import Room
 from shoal.core.errors import CorruptArtifact
 from shoal.core.registry import FileEntry, Manifest
 
@@ -41,17 +42,15 @@ class Filler:
         needed = {entry.sha256: entry.size for entry in manifest.files}
         return sum(size for sha256, size in needed.items() if not self._blob(sha256).exists())
 
-    def fill(self, tree: Path, manifest: Manifest) -> int:
-        """Make a tree; returns the bytes that were added to the cache."""
+    def fill(self, tree: Path, manifest: Manifest, room: Room) -> None:
+        """Make a tree. What was fetched stays, and is counted, even if the tree cannot be finished."""
         with self._scratch.tree() as staging:
-            added = 0
             for entry in manifest.files:
                 target = staging / entry.path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                added += self._place(entry, target)
+                room.used += self._place(entry, target)
             staging.chmod(0o755)
             os.rename(staging, tree)
-        return added
 
     def repair(self, tree: Path, manifest: Manifest) -> None:
         """Replace what is wrong in a tree, file by file: who has them open keeps what he has."""

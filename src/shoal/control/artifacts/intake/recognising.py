@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from shoal.core.errors import ConfigError, InvalidInput
 from shoal.core.formats import code_in, recognise
-from shoal.core.settings import load_model_file
 
 MODEL_FILE = "model.yaml"
 
@@ -32,6 +31,8 @@ def recognise_artifact(folder: Path) -> Nature:
     """
     try:
         if (folder / MODEL_FILE).is_file():
+            from shoal.core.settings import load_model_file  # loads pydantic: only for those who need it
+
             spec = load_model_file(folder / MODEL_FILE, folder=folder, name="model", trust=True)
             return Nature(spec.runtime, code_in(spec.runtime, Path(spec.path)))
         runtime = recognise(folder)
