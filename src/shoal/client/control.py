@@ -38,7 +38,7 @@ class ControlClient:
         self.close()
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Close its connections."""
         self.link.close()
 
     # Namespaces

@@ -1,4 +1,4 @@
-"""HTTP to the control port: one request at a time per thread, tried again where that is safe, errors as domain words.
+"""HTTP to the control port: connections that are kept, tried again where that is safe, errors as domain words.
 
 Each change carries an `Idempotency-Key` that its repetitions share, so every request may be sent again when its answer
 was lost: the effect happens once. Waits between attempts grow, with jitter, and follow the server's `Retry-After`.
@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from shoal.client.address import Address, Tls, parse_url
+from shoal.client.caller import Unreachable
 from shoal.client.operations import Reply
 from shoal.client.retry import Failure, Retries
 from shoal.core.errors import InternalError, ShoalError, Unavailable
@@ -43,7 +44,7 @@ class Upload:
 
 
 class ControlLink:
-    """Requests to one control. May be used from many threads; each has a connection of its own.
+    """Requests to one control, from any number of threads.
 
     Args:
         url: of the control.
@@ -72,7 +73,8 @@ class ControlLink:
         self._tls = tls
         self._sleep = sleep
         self._rng = rng or random.Random()  # noqa: S311 - jitter, no secret
-        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._idle: list[http.client.HTTPConnection] = []
 
     def call(
         self,
@@ -145,11 +147,11 @@ class ControlLink:
         raise AssertionError("unreachable")
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        connection = getattr(self._own, "connection", None)
-        if connection is not None:
+        """Close the connections that are kept."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
             connection.close()
-            del self._own.connection
 
     def _headers(self, method: str, body: msgspec.Struct | Upload | None) -> dict[str, str]:
         headers = {"accept": "application/json"}
@@ -167,30 +169,36 @@ class ControlLink:
         self, method: str, target: str, headers: dict[str, str], body: msgspec.Struct | Upload | None, wait: float
     ) -> Iterator[http.client.HTTPResponse]:
         """Send once. The connection is kept if the answer was read to its end, and closed otherwise."""
-        connection = self._connection(self._timeout + wait)
+        connection, whole = self._connection(self._timeout + wait), False
         try:
             try:
                 _send(connection, method, self._address.prefix + target, headers, body)
                 response = connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
-                raise self._unreachable(error) from error
-            if response.status >= 400:
-                raise _refusal(response)
-            yield response
-            if not response.isclosed():
                 self.close()
-        except BaseException:
-            self.close()
-            raise
+                raise self._unreachable(error) from error
+            with response:
+                if response.status >= 400:
+                    raise _refusal(response)
+                yield response
+                whole = response.isclosed() and connection.sock is not None
+        finally:
+            self._done_with(connection, keep=whole)
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = _connect(self._address, self._tls, timeout)
+        with self._lock:
+            connection = self._idle.pop() if self._idle else _connect(self._address, self._tls)
         connection.timeout = timeout
         if connection.sock is not None:
             connection.sock.settimeout(timeout)
         return connection
+
+    def _done_with(self, connection: http.client.HTTPConnection, *, keep: bool) -> None:
+        if keep:
+            with self._lock:
+                self._idle.append(connection)
+        else:
+            connection.close()
 
     def _wait(self, error: Unavailable, attempt: int) -> None:
         """Wait before the next attempt, or raise if there is none."""
@@ -202,7 +210,7 @@ class ControlLink:
     def _unreachable(self, error: Exception) -> Unavailable:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         hint = "start it with `shoal control`, or name another with --control or SHOAL_CONTROL"
-        return Unavailable(f"control at {self.url} does not answer: {reason}", hint=hint)
+        return Unreachable(f"control at {self.url} does not answer: {reason}", hint=hint)
 
 
 def segment(text: str) -> str:
@@ -215,12 +223,12 @@ def _target(path: str, query: dict[str, object] | None) -> str:
     return f"{path}?{urlencode(told)}" if told else path
 
 
-def _connect(address: Address, tls: Tls | None, timeout: float) -> http.client.HTTPConnection:
+def _connect(address: Address, tls: Tls | None) -> http.client.HTTPConnection:
     if address.secure:
         context = (tls or Tls()).context()
         context.set_alpn_protocols(["http/1.1"])
-        return http.client.HTTPSConnection(address.host, address.port, timeout=timeout, context=context)
-    return http.client.HTTPConnection(address.host, address.port, timeout=timeout)
+        return http.client.HTTPSConnection(address.host, address.port, context=context)
+    return http.client.HTTPConnection(address.host, address.port)
 
 
 def _send(

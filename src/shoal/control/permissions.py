@@ -12,8 +12,8 @@ Action = Literal["deploy:code"]
 """``deploy:code``: register versions whose format can run code when it is loaded."""
 
 HOW_TO_ALLOW = (
-    "start control with `shoal control --trust` (a command without a control of its own: SHOAL_CONTROL_TRUST=1) if you "
-    "trust who pushes; formats without code are skops, ONNX, UBJSON (XGBoost), text (LightGBM), TorchScript and .keras"
+    "if you trust who pushes, start control with `shoal control --trust`, or push with --trust where no control runs; "
+    "formats without code are skops, ONNX, UBJSON (XGBoost), text (LightGBM), TorchScript and .keras"
 )
 
 
