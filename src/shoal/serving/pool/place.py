@@ -256,7 +256,7 @@ class Place:
             self._forget(lease)
         self.residents = self._accounts()
         if loading is not None and not member.expected:
-            loading.seat.load_killed(reason)
+            loading.seat.load_killed(reason, alone=head is None)
         for lease in gone:
             lease.seat.bereaved(lease, reason)
 

@@ -196,15 +196,21 @@ class Seat:
         self._drop(lease)
         self._fail(error, lease)
 
-    def load_killed(self, reason: str) -> None:
-        """A worker has died while it loaded the model."""
+    def load_killed(self, reason: str, *, alone: bool) -> None:
+        """A worker has died while it loaded the model; whether for that is found out where it hurts nobody.
+
+        Args:
+            reason: of the death.
+            alone: the worker did nothing else that may be to blame.
+        """
         memory = self.memory
         memory.deaths += 1
-        self.on_death(reason)
+        if alone:
+            self.on_death(reason)
         if memory.deaths >= MOST_DEATHS:
             hint = "give it workers of its own: `placement: dedicated`"
             self._fail(NotReady(f"{memory.deaths} shared workers died while they loaded it ({reason})", hint=hint))
-        elif not self._stopped and (reason not in HARMLESS or memory.deaths > 1):
+        elif not self._stopped and (memory.deaths > 1 or reason not in HARMLESS):
             self._trying = True
             self._tasks.start(f"trial of {self.label}", self._try_alone())
 
