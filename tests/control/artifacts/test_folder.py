@@ -136,3 +136,17 @@ def test_many_threads_may_put_the_same(tmp_path: Path) -> None:
     assert read(store, name_of(data)) == data
     assert len(list(store.list())) == 1
     assert os.listdir(tmp_path / "tmp") == []
+
+
+def test_a_link_in_the_store_is_not_followed_and_strangers_are_no_blobs(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    name = name_of(b"one")
+    (tmp_path / "secret").write_bytes(b"one")
+    (tmp_path / "blobs" / name[:2] / name).symlink_to(tmp_path / "secret")
+    (tmp_path / "blobs" / name[:2] / "README").write_text("")
+    with pytest.raises(ShoalError):
+        store.open(name)
+    assert [each.sha256 for each in store.list()] == [name]
+    assert store.put(*blob_of(b"one")), "the link is replaced by the blob"
+    assert not (tmp_path / "blobs" / name[:2] / name).is_symlink()
+    assert read(store, name) == b"one"

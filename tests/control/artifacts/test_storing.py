@@ -37,6 +37,7 @@ def test_what_was_pushed_is_pulled(tmp_path_factory: pytest.TempPathFactory, fil
 
 def test_large_and_small_files_are_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storing, "SMALL_BYTES", 10)
+    monkeypatch.setattr(storing, "MANY", 1)
     manifest = staged(tmp_path, {"a": b"small", "b": b"small", "c": b"l" * 11, "d": b"l" * 11})
     blobs = MemoryStore()
     store(tmp_path, manifest, blobs)

@@ -106,13 +106,18 @@ class BlobStore(BlobSource, Protocol):
         ...
 
 
+def is_digest(text: str) -> bool:
+    """Whether a text is the name of a blob."""
+    return _DIGEST.match(text) is not None
+
+
 def check_digest(text: str) -> str:
     """The name of a blob.
 
     Raises:
         InvalidInput: it is none.
     """
-    if not _DIGEST.match(text):
+    if not is_digest(text):
         hint = "a SHA-256 digest: 64 digits and letters from a to f"
         raise InvalidInput(f"{text[:80]!a} is not the name of a blob", hint=hint, field="sha256")
     return text

@@ -69,7 +69,7 @@ class ArtifactCache:
         folder: the same for all processes that share it.
         source: where artifacts come from.
         max_bytes: what all files together may take.
-        retry: how often a source that is unavailable is asked.
+        retry: how often a source that is unavailable is asked, besides its own attempts.
         clock: Unix seconds, by which the tree not used for longest is told.
         young_seconds: see `scratch`.
 
@@ -87,7 +87,7 @@ class ArtifactCache:
         source: BlobSource,
         max_bytes: int,
         *,
-        retry: Retry = Retry(),  # noqa: B008 - a frozen value
+        retry: Retry = Retry(attempts=2),  # noqa: B008 - a frozen value
         clock: Callable[[], float] = time.time,
         young_seconds: float = YOUNG_SECONDS,
     ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from shoal.control.artifacts import trees
 from shoal.control.artifacts.blobs import BlobSource
+from shoal.control.artifacts.circuit import Circuit
 from shoal.control.artifacts.disk import remove, write_all
 from shoal.control.artifacts.retrying import Retry
 from shoal.control.artifacts.scratch import Scratch
@@ -35,6 +36,7 @@ class Filler:
         self._scratch = scratch
         self._source = source
         self._retry = retry
+        self._circuit = Circuit()
         self._guard = threading.Lock()
 
     def missing_bytes(self, manifest: Manifest) -> int:
@@ -73,7 +75,7 @@ class Filler:
                 return 0
             target.unlink()
             blob.unlink(missing_ok=True)
-        self._retry.call(lambda: self._fetch_right(entry, target))
+        self._retry.call(lambda: self._circuit.call(lambda: self._fetch_right(entry, target)))
         blob.parent.mkdir(exist_ok=True)
         _link(target, blob)
         return entry.size

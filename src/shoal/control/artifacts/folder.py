@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from shoal.control.artifacts.blobs import Blob, Stored, check_digest, missing
+from shoal.control.artifacts.blobs import Blob, Stored, check_digest, is_digest, missing
 from shoal.control.artifacts.disk import locked, sync_filesystem, sync_folder, telling, write_all
 from shoal.control.artifacts.scratch import YOUNG_SECONDS, Scratch
 from shoal.control.artifacts.transfer import chunks, matches
@@ -53,15 +53,16 @@ class FolderStore:
 
     def has(self, sha256: str) -> bool:
         with telling(_WHAT):
-            return self._path(sha256).exists()
+            return self._path(sha256).is_file()
 
     def open(self, sha256: str) -> BinaryIO:
         path = self._path(sha256)
         with telling(_WHAT):
             try:
-                return path.open("rb", buffering=0)
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError as error:
                 raise missing(sha256) from error
+            return os.fdopen(descriptor, "rb", buffering=0)
 
     def put(self, sha256: str, size: int, source: BinaryIO) -> bool:
         target = self._path(sha256)
@@ -169,7 +170,7 @@ class FolderStore:
 
 
 def _stored(folder: Path) -> Iterator[Stored]:
-    for name in os.listdir(folder):
+    for name in filter(is_digest, os.listdir(folder)):
         try:
             status = (folder / name).stat(follow_symlinks=False)
         except FileNotFoundError:

@@ -28,7 +28,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from shoal.control.artifacts.blobs import Blob, Stored, check_digest, missing
+from shoal.control.artifacts.blobs import Blob, Stored, check_digest, is_digest, missing
 from shoal.control.artifacts.object_errors import telling
 from shoal.control.artifacts.transfer import chunks
 from shoal.control.artifacts.urls import BucketAddress
@@ -164,7 +164,7 @@ class ObjectStore:
                 page = next(pages, None)
             if page is None:
                 return
-            yield from map(_stored, page)
+            yield from (each for each in map(_stored, page) if is_digest(each.sha256))
 
 
 class _Reader(io.RawIOBase):

@@ -15,7 +15,9 @@ from shoal.core.errors import Conflict
 from shoal.core.registry import FileEntry, Manifest
 
 SMALL_BYTES = 1024 * 1024
-"""Blobs up to this size are put many at a time."""
+"""Blobs up to this size are put many at a time ..."""
+MANY = 16
+"""... if there are this many: flushing a whole file system may have to wait for what others write."""
 
 
 def store(folder: Path, manifest: Manifest, blobs: BlobStore) -> Manifest:
@@ -27,9 +29,12 @@ def store(folder: Path, manifest: Manifest, blobs: BlobStore) -> Manifest:
         CorruptArtifact: a file is not what the manifest says.
         ShoalError: of the store; some blobs may have been kept, which the garbage collection will find.
     """
-    files = {entry.sha256: entry for entry in manifest.files}.values()
-    blobs.put_many(_opened(folder, [entry for entry in files if entry.size <= SMALL_BYTES]))
-    for blob in _opened(folder, [entry for entry in files if entry.size > SMALL_BYTES]):
+    files = list({entry.sha256: entry for entry in manifest.files}.values())
+    small = [entry for entry in files if entry.size <= SMALL_BYTES]
+    if len(small) >= MANY:
+        blobs.put_many(_opened(folder, small))
+        files = [entry for entry in files if entry.size > SMALL_BYTES]
+    for blob in _opened(folder, files):
         blobs.put(*blob)
     return manifest
 

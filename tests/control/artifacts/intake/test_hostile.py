@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import string
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 
 from shoal.control.artifacts.intake import Budget, take_in
 from shoal.core.errors import InvalidInput, ShoalError
+from support import hostile_archives
 from support.hostile_archives import ONNX, Hostile, TarBuilder, ZipBuilder, corpus, named
+from support.tools import needs
 
 CORPUS = corpus()
 BUDGET = Budget(file_bytes=100_000_000, total_bytes=100_000_000)
@@ -151,3 +155,51 @@ def test_a_bomb_costs_little_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             with pytest.raises(InvalidInput):
                 take_in(tmp_path / hostile.name, tmp_path / "staging", model=False)
             assert written <= 1024 * 1024 + 100 * len(hostile.data)
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from shoal.control.artifacts.intake import take_in
+from shoal.core.errors import InvalidInput
+from support.hostile_archives import corpus
+root = Path(sys.argv[1])
+for number, hostile in enumerate(corpus()):
+    source = root / f"{number}-{hostile.name}"
+    source.write_bytes(hostile.data)
+    try:
+        take_in(source, root / f"staging-{number}", name=hostile.name, model=False)
+    except InvalidInput:
+        continue
+    raise SystemExit(hostile.label)
+"""
+
+
+@pytest.mark.process
+def test_the_system_is_asked_for_no_file_outside(tmp_path: Path) -> None:
+    """All of the corpus in one process, its system calls recorded: nothing is made, and no bait read, elsewhere."""
+    trace, root = tmp_path / "trace", tmp_path / "root"
+    root.mkdir()
+    calls = "trace=openat,open,creat,mkdir,mkdirat,link,linkat,symlink,symlinkat,mknod,mknodat,rename,renameat2"
+    command = [
+        needs("strace"),
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-o",
+        str(trace),
+        "-e",
+        calls,
+        sys.executable,
+        "-B",
+        "-c",
+        CHILD,
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(hostile_archives.__file__).parents[1])}
+    done = subprocess.run([*command, str(root)], capture_output=True, text=True, env=environment, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = trace.read_text().splitlines()
+    assert not [line for line in lines if "passwd" in line or "shadow" in line]
+    changing = [line for line in lines if "O_CREAT" in line or "O_WRONLY" in line or " mk" in line or "link" in line]
+    assert len(changing) > len(CORPUS)
+    assert not [line for line in changing if f'"{root}/' not in line]
