@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from reference import cli, errors, metrics, model_settings, node_settings, runtimes, service_settings
+from reference import cli, control_settings, errors, metrics, model_settings, node_settings, runtimes, service_settings
 
 from shoal.core.settings import model_file_schema
 from shoal.core.settings.services import service_file_schema
@@ -30,6 +30,8 @@ def files() -> dict[str, str]:
         "service.schema.json": _json(service_file_schema()),
         "settings.md": node_settings.make(),
         "node.schema.json": _json(node_settings.schema()),
+        "control-settings.md": control_settings.make(),
+        "control.schema.json": _json(control_settings.schema()),
         "metrics.md": metrics.make(),
         "cli.md": cli.make(),
         "errors.md": errors.make(),

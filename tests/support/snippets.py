@@ -140,7 +140,8 @@ class Reader:
     def _environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "SHOAL"))}
-        return {**clean, "PATH": path, "SHOAL_URL": self.url or DEFAULT, "COLUMNS": "120"}
+        own = {"SHOAL_URL": self.url or DEFAULT, "SHOAL_HOME": str(self.home / ".shoal")}
+        return {**clean, "PATH": path, **own, "COLUMNS": "120"}
 
     def _serve(self, command: str) -> None:
         assert self._node is None, "a document starts one node"
