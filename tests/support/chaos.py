@@ -104,6 +104,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.short(argument)
         self.server.over.wait(30)
 
+    def chunked(self, argument: str) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        body, size = self.server.body, max(1, len(self.server.body) // 4)
+        chunks = [body[at : at + size] for at in range(0, len(body), size)]
+        for chunk in chunks[:2] if argument else [*chunks, b""]:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+
     def log_message(self, format: str, *arguments: Any) -> None:
         """Quiet."""
 

@@ -47,6 +47,7 @@ def run(root: Path, action: str, *strace: str) -> tuple[int, list[str], str]:
         *strace,
         sys.executable,
         "-B",
+        "-P",
         steps.__file__,
         str(root),
         action,

@@ -34,6 +34,11 @@ def test_a_blob_is_read_in_parts() -> None:
         assert server.requests == [("GET", f"/base/v1/blobs/{NAME}")]
 
 
+def test_a_blob_may_come_in_chunks() -> None:
+    with chaos(BODY, ["chunked"]) as server, HttpSource(server.url).open(NAME) as file:
+        assert file.read() == BODY
+
+
 @pytest.mark.parametrize(
     ("behaviour", "kind", "requests"),
     [
@@ -56,7 +61,8 @@ def test_faults_are_told(behaviour: str, kind: type[ShoalError], requests: int) 
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "kind"), [("short", Unavailable), ("trickle", Unavailable), ("wrong", CorruptArtifact)]
+    ("behaviour", "kind"),
+    [("short", Unavailable), ("trickle", Unavailable), ("chunked:cut", Unavailable), ("wrong", CorruptArtifact)],
 )
 def test_a_broken_answer_never_becomes_an_artifact(tmp_path: Path, behaviour: str, kind: type[ShoalError]) -> None:
     manifest = Manifest((FileEntry("a", len(BODY), NAME),))
