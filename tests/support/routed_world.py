@@ -142,7 +142,7 @@ class FakeControl:
 
     async def feed(self, after: int, wait: float) -> Feed:
         self._listen()
-        if wait == 0.0:
+        if wait == 0.0 and self.feeds.empty():
             return Feed(changes=(), position=self.position)
         return await self.feeds.get()
 

@@ -71,9 +71,9 @@ def banner(node: Node) -> None:
     if node.control_url and not node.models.all():
         console.print("no service runs yet; models load when they are first called\n")
     lines = [f"REST and gRPC  {node.url}", f"docs           {node.url}/docs", f"metrics        {node.url}/metrics"]
-    lines += [f"{'try it' if number == 0 else '':<15}{line}" for number, line in enumerate(suggestions(node))]
     if node.control_url:
-        lines.append(f"control        {node.control_url}  (shoal push, shoal deploy, shoal models)")
+        lines.append(f"control        {node.control_url}  (shoal push, shoal deploy, shoal services)")
+    lines += [f"{'try it' if number == 0 else '':<15}{line}" for number, line in enumerate(suggestions(node))]
     for line in ["", *lines]:
         console.print(escape(line), soft_wrap=True)
 

@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from shoal.control.home import found
 from shoal.core.clock import Clock, monotonic
@@ -125,7 +126,8 @@ class OwnControl:
     def _command(self, writer: int) -> list[str]:
         settings = self._settings
         command = [sys.executable, "-m", "shoal", "control", "--home", str(settings.folder)]
-        command += ["--port", str(settings.control_port), "--ready-fd", str(writer)]
+        port = settings.control_port or (urlsplit(self.url).port or 0)  # the one that it had, for all who know it
+        command += ["--port", str(port), "--ready-fd", str(writer)]
         if settings.artifacts:
             command += ["--artifacts", settings.artifacts]
         return [*command, "--trust"] if settings.trust else command

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from shoal.core.routes import Feed, NodeStatus
+from shoal.core.routes import Change, Feed, NodeStatus
 from shoal.serving.hosting.following import Follower, Reporter
 from shoal.serving.hosting.state import RouteState
 from support.routed_world import World, settle
@@ -92,6 +92,22 @@ def test_a_new_service_is_started_and_a_deleted_one_ended() -> None:
         following.take(Feed(changes=(put,), position=2))
         await settle()
         assert world.runners[0].log == ["start", "drain"]
+
+    asyncio.run(main())
+
+
+def test_a_service_that_could_not_start_is_started_when_its_model_comes() -> None:
+    async def main() -> None:
+        world = World()
+        world.control.put("fraud", target=False, reason="stage production points at nothing")
+        following = follower(world)
+        await following.start()
+        assert world.models.status()[0].state == "UNAVAILABLE"
+        world.control.put("fraud", "1")
+        change = Change(number=9, kind="model", namespace="default", name="fraud")
+        following.take(Feed(changes=(change,), position=9))
+        await settle()
+        assert world.models.status()[0].state == "READY"
 
     asyncio.run(main())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -106,6 +107,21 @@ def test_what_was_evicted_is_loaded_again_by_its_next_call() -> None:
         assert [event.what for event in world.journal.of("iris")] == ["loaded", "evicted"]
         assert (await world.call("iris")).outcome == b"1"
         assert world.control.asked == [("iris", "")], "its route was kept"
+
+    asyncio.run(main())
+
+
+def test_a_runner_with_requests_under_way_outlives_the_loss_of_its_seat() -> None:
+    async def main() -> None:
+        world = World()
+        world.control.put("iris", implicit=True)
+        await world.call("iris")
+        runner = world.runners[0]
+        runner.seen = replace(runner.seen, in_flight=1)
+        runner.evicted("its worker ended")
+        await settle()
+        assert runner.log == ["start"]
+        assert world.models.find("iris").runner is runner
 
     asyncio.run(main())
 

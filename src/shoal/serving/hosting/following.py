@@ -42,7 +42,7 @@ class Follower:
         sleep: how to wait.
 
     Attributes:
-        connected: whether control answered the last time.
+        connected: whether control answered the last time; None before it was asked.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Follower:
         self._tasks = Tasks()
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._again: dict[Key, bool] = {}
-        self.connected = False
+        self.connected: bool | None = None
 
     async def start(self) -> None:
         """Bring up what runs without being called; return when each of it is ready or has failed."""
@@ -77,6 +77,7 @@ class Follower:
         """Where to begin, asked before the services are, so that no change falls between; None: where it was left."""
         if self._state.position >= 0:
             return None
+        self._state.touch_all()
         try:
             return (await self._control.feed(-1, 0.0)).position
         except ShoalError:
@@ -88,7 +89,7 @@ class Follower:
         try:
             while True:
                 try:
-                    feed = await self._control.feed(self._state.position, WAIT)
+                    feed = await self._control.feed(self._state.position, WAIT if self.connected else 0.0)
                 except ShoalError as error:
                     self._lost(error)
                     await self._sleep(pause)
@@ -114,7 +115,7 @@ class Follower:
             if each.kind == "service"
         }
         for key in {*keys, *services}:
-            if key in services or self._models.awake(key):
+            if key in services or self._models.awake(key) or self._state.runs(key):
                 self._refresh(key)
             else:
                 self._models.reconsider(key)
@@ -149,7 +150,7 @@ class Follower:
                 return
 
     def _lost(self, error: ShoalError) -> None:
-        if self.connected:
+        if self.connected is not False:
             logger.warning("control does not answer, serving goes on as it is: %s", error)
         self.connected = False
 

@@ -277,8 +277,9 @@ class Lifecycle:
                 prepared.release()
 
     def _evicted(self, entry: Entry, runner: Runner, why: str) -> None:
-        """It has lost its seat in a shared worker; nothing of it is in flight."""
-        if entry.runner is not runner:
+        """It has lost its seat in a shared worker. If something of it is still under way, such as a request in
+        quarantine, the runner stays: it takes a seat again when it needs one."""
+        if entry.runner is not runner or runner.load().in_flight:
             return
         self._journal.note(entry.spec.name, "evicted", why)
         prepared = self._lie_down(entry)

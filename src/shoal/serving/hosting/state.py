@@ -109,6 +109,11 @@ class RouteState:
         rows = self._db.execute("SELECT route FROM routes WHERE desired = 1").fetchall()
         return [route for (data,) in rows if (route := _read(data)) is not None]
 
+    def runs(self, key: Key) -> bool:
+        """Whether it runs without being called, as far as is known."""
+        row = self._db.execute("SELECT desired FROM routes WHERE address = ? AND version = ?", key).fetchone()
+        return bool(row and row[0])
+
     def touch(self, changes: Iterable[Change]) -> list[Key]:
         """Mark what these changes may have made stale; the keys, each once."""
         touched: dict[Key, None] = {}
