@@ -7,6 +7,7 @@ out about a manifest is remembered, as its digest names its content.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import msgspec
 
 from shoal.control import signing
 from shoal.control.artifacts.blobs import BlobStore
+from shoal.control.artifacts.disk import telling
 from shoal.control.artifacts.intake import disguises, names
 from shoal.control.artifacts.intake.recognising import MODEL_FILE, Nature, recognise_artifact
 from shoal.control.artifacts.trees import check_manifest
@@ -98,16 +100,18 @@ class Admission:
 
     def _sketch(self, file: FileEntry, folder: Path) -> None:
         """Lay out as much of a file as is looked at, at its full size."""
-        target = folder.joinpath(*names.parse(file.path))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        limit = file.size if target.suffix.lower() in WHOLE else min(file.size, HEAD_BYTES)
         try:
             source = self._blobs.open(file.sha256)
         except NotFound as error:
             raise _absent(file.path) from error
-        with source, target.open("xb") as out:
-            _copy(source, out, limit)
-            out.truncate(file.size)
+        target = folder.joinpath(*names.parse(file.path))
+        whole = target.suffix.lower() in WHOLE or file.size <= HEAD_BYTES
+        with source, telling("the folder for files on their way in"):
+            _check_size(file, source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as out:
+                _copy(source, out, file.size if whole else HEAD_BYTES)
+                out.truncate(file.size)
 
 
 def judge(folder: Path, manifest: Manifest) -> Nature:
@@ -134,6 +138,18 @@ def _agree(claimed: str, nature: Nature) -> None:
     if claimed and claimed != nature.runtime:
         told = f"the files are a model for {nature.runtime}, not for {claimed}"
         raise InvalidInput(told, hint="leave `runtime` out, or say it in model.yaml", field="runtime")
+
+
+def _check_size(file: FileEntry, source: BinaryIO) -> None:
+    """Refuse a size that is not the blob's, where the store can tell it."""
+    if not source.seekable():
+        return
+    size = source.seek(0, os.SEEK_END)
+    source.seek(0)
+    if size != file.size:
+        raise InvalidInput(
+            f"{file.path[:200]!a} has {size} bytes, not {file.size}", hint="push again", field="manifest"
+        )
 
 
 def _copy(source: BinaryIO, out: BinaryIO, limit: int) -> None:

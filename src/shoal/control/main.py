@@ -22,6 +22,7 @@ import uvicorn
 
 from shoal.control.api.app import create_app
 from shoal.control.api.feed import FeedWatch
+from shoal.control.api.prompt import HEAD_BYTES, PromptProtocol
 from shoal.control.artifacts.opening import open_store
 from shoal.control.artifacts.scratch import Scratch
 from shoal.control.control import Control
@@ -64,6 +65,8 @@ class ControlServer:
             server_header=False,
             lifespan="off",
             ws="none",
+            http=PromptProtocol,
+            h11_max_incomplete_event_size=HEAD_BYTES,
             limit_concurrency=CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, int(grace_seconds)),
