@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HEAVY := .venv-heavy
+MLFLOW := .venv-mlflow
 PORT ?= 8080
 
-.PHONY: help install check lint types layers test test-long test-heavy test-python bench fuzz demo proto reference lock clean
+.PHONY: help install check lint types layers test test-long test-heavy test-python mlflow bench fuzz demo proto reference lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,6 +43,13 @@ test: $(STAMP) ## the tests (short form)
 test-long: $(STAMP) ## the tests with the long forms of the heavy checks
 	$(BIN)/pytest -m "not heavy" --timeout 1800
 
+$(MLFLOW)/.installed: requirements-mlflow.lock
+	$(PYTHON) -m venv $(MLFLOW)
+	$(MLFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-mlflow.lock
+	@touch $@
+
+mlflow: $(MLFLOW)/.installed ## an MLflow server in an environment of its own, for the tests that import from one
+
 $(HEAVY)/.installed: requirements-heavy.lock pyproject.toml
 	$(PYTHON) -m venv $(HEAVY)
 	$(HEAVY)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-heavy.lock
@@ -53,10 +61,12 @@ test-heavy: $(HEAVY)/.installed ## the tests that need PyTorch, TensorFlow, Tran
 
 test-python: ## a short form of the tests on another Python: make test-python PYTHON=python3.13
 	$(PYTHON) -m venv .venv-$(notdir $(PYTHON))
-	.venv-$(notdir $(PYTHON))/bin/python -m pip install --quiet --disable-pip-version-check -e '.[sklearn,onnx,data,image]' \
-		pytest pytest-timeout hypothesis h2 trustme
+	.venv-$(notdir $(PYTHON))/bin/python -m pip install --quiet --disable-pip-version-check \
+		-e '.[sklearn,onnx,data,image,control,postgres,signing]' \
+		pytest pytest-timeout hypothesis h2 trustme httpx 'moto[server,s3]'
 	.venv-$(notdir $(PYTHON))/bin/pytest -m "not slow and not heavy and not process" \
-		tests/core tests/serving/batching tests/serving/worker tests/control tests/property
+		tests/core tests/node tests/serving/batching tests/serving/caching tests/serving/hosting tests/serving/worker \
+		tests/control tests/property
 
 bench: $(STAMP) ## compare with other servers in one run (15 min; a missed target is told, not hidden)
 	-$(BIN)/python -m benchmarks.run
