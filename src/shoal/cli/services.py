@@ -70,7 +70,7 @@ def services(
     if as_json:
         show_json(page)
         return
-    columns = ("service", "model", "replicas", "health", "owner", "revision", "updated", "description")
+    columns = ("service", "model", "health", "replicas", "owner", "revision", "description")
     show_table(columns, (_row(each) for each in page.services), empty="no services yet")
 
 
@@ -124,11 +124,10 @@ def _row(entry: ServiceEntry) -> tuple[object, ...]:
     return (
         service.address,
         f"{service.model}:{service.ref}",
-        service.replicas,
         health(entry),
+        service.replicas,
         service.owner,
         entry.revision,
-        day(entry.updated),
         service.description,
     )
 

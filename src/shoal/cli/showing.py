@@ -14,22 +14,27 @@ def show_json(value: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+WIDE = 10_000
+"""Columns of what is no terminal: nothing is wrapped for programs that read lines."""
+
+
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
-    """Print a table; `empty` is said instead when there are no rows."""
+    """Print a table, without the columns that no row fills; `empty` is said instead when there are no rows."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    cells = [[plain(cell) for cell in row] for row in rows]
+    shown = [at for at in range(len(columns)) if not cells or any(row[at] for row in cells)]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
+    for at in shown:
+        table.add_column(columns[at], overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(row[at]) for at in shown))
     console = Console(highlight=False)
-    if table.row_count or not empty:
-        console.print(table)
-    else:
-        console.print(Text(empty))
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table if cells or not empty else Text(empty))
 
 
 def show_facts(facts: Iterable[tuple[str, object]]) -> None:

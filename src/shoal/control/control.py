@@ -3,7 +3,7 @@
 The rooms below know nothing of each other; what takes more than one of them is here. All methods are synchronous, may
 be called from any thread, and raise `ShoalError`s only.
 
-A version is registered, and unused blobs are collected, under one lock: no blob is taken from under a version that is
+A version is registered, and unused blobs are removed, under one lock: no blob is taken from under a version that is
 just being registered.
 """
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -27,12 +27,14 @@ from shoal.control.permissions import LocalPermissions, Permissions
 from shoal.control.registry import Nodes, Registry
 from shoal.control.services.resolving import Resolver
 from shoal.core.catalogue import Collected, CollectRequest, Event, Examined, NamespaceChange
-from shoal.core.errors import Conflict, NotFound
+from shoal.core.errors import Conflict, NotFound, Unavailable
 from shoal.core.registry import Namespace, NewVersion, Policy, StageMove, Version
 from shoal.core.settings.control import ControlSettings
 
 NODE_SECONDS = 30.0
 """A node that has not reported for so long counts as gone."""
+KEEPING_SECONDS = 10.0
+"""How long a registration waits for a collection that removes files."""
 
 
 class Control:
@@ -114,7 +116,7 @@ class Control:
             ShoalError: see `Admission.admit` and `Registry.register`.
         """
         admitted = self._admission.admit(new, self.registry.namespace(new.namespace).policy, actor)
-        with self._keeping:
+        with self._unhindered():
             self._admission.require_blobs(admitted.manifest)
             before = self._is_there(admitted)
             return self.registry.register(admitted, actor=actor, key=key), not before
@@ -127,7 +129,7 @@ class Control:
             if new.namespace not in policies:
                 policies[new.namespace] = self.registry.namespace(new.namespace).policy
             admitted.append(self._admission.admit(new, policies[new.namespace], actor))
-        with self._keeping:
+        with self._unhindered():
             for manifest in {each.manifest.digest: each.manifest for each in admitted}.values():
                 self._admission.require_blobs(manifest)
             return self.registry.register_many(admitted, actor=actor)
@@ -187,12 +189,30 @@ class Control:
         said, settings = asked, self.settings
         keep = settings.keep_deleted_seconds if said.keep_deleted_seconds is None else said.keep_deleted_seconds
         grace = settings.gc_grace_seconds if said.grace_seconds is None else said.grace_seconds
-        with self._keeping:
-            versions = 0 if said.dry_run else self.registry.purge(keep, actor=actor)
-            found = gc.collect(
-                self.registry.live_digests(), self.blobs, now=time.time(), grace_seconds=grace, dry_run=said.dry_run
-            )
+        versions = 0 if said.dry_run else self.registry.purge(keep, actor=actor)
+        with ExitStack() as keeping:
+            live = self._live(keeping)
+            found = gc.collect(live, self.blobs, now=time.time(), grace_seconds=grace, dry_run=said.dry_run)
         return Collected(versions=versions, blobs=found.count, bytes=found.bytes, dry_run=said.dry_run)
+
+    def _live(self, keeping: ExitStack) -> Iterator[str]:
+        """The blobs that are used; asked for when the store has been listed, and nothing is registered from then on."""
+        keeping.enter_context(self._unhindered())
+        yield from self.registry.live_digests()
+
+    @contextmanager
+    def _unhindered(self) -> Iterator[None]:
+        """Alone with blobs and versions.
+
+        Raises:
+            Unavailable: a collection takes too long to be waited for.
+        """
+        if not self._keeping.acquire(timeout=KEEPING_SECONDS):
+            raise Unavailable("unused files are being removed", hint="try again when that is done", retry_after=2.0)
+        try:
+            yield
+        finally:
+            self._keeping.release()
 
     def _is_there(self, new: NewVersion) -> bool:
         if new.version is None:

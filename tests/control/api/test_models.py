@@ -234,6 +234,18 @@ def test_unused_files_are_collected_and_used_ones_stay(control: World) -> None:
     assert control.ask("HEAD", f"/v1/blobs/{sha256(b'rkept')}").status_code == 200
 
 
+def test_a_registration_does_not_wait_for_ever_for_a_collection(
+    control: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shoal.control.control.KEEPING_SECONDS", 0.01)
+    control.store(b"r1")
+    body = register(control, manifest(model__onnx=b"r1"))
+    with control.control._keeping:
+        answer = control.ask("POST", VERSIONS, **body)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert control.ask("POST", VERSIONS, **body).status_code == 201
+
+
 def test_a_collection_never_takes_a_file_from_under_a_registration(control: World) -> None:
     control.store(b"r1")
     inner, waits = control.control.blobs.list, threading.Event()

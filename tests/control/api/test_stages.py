@@ -72,7 +72,7 @@ class TestSigned:
     def test_another_key_and_other_files_are_refused_at_push(self, control: World, key: Path, tmp_path: Path) -> None:
         signing.new_key(tmp_path / "other.pem")
         control.store(b"r1")
-        files = {"files": [{"path": "model.onnx", "size": 3, "sha256": sha256(b"r1")}]}
+        files = {"files": [{"path": "model.onnx", "size": 2, "sha256": sha256(b"r1")}]}
         for told, expected in (
             (signature(b"r1", tmp_path / "other.pem"), (403, "permission_denied")),
             (signature(b"r2", key), (502, "corrupt_artifact")),

@@ -52,7 +52,9 @@ def desired(
 async def feed(
     control: TheControl,
     watch: Annotated[FeedWatch, Depends(_watch)],
-    after: Annotated[int, Query(ge=-1, description="`position` of the part before; 0 begins, -1 only asks for it.")] = 0,
+    after: Annotated[
+        int, Query(ge=-1, description="`position` of the part before; 0 begins, -1 only asks for it.")
+    ] = 0,
     wait: Annotated[
         float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait if there is nothing new yet.")
     ] = 0.0,

@@ -1,7 +1,7 @@
 """HTTP/1.1 of the control port: uvicorn's, whose heads are bounded in size and must come in time.
 
-A connection that has begun to send a head, or was opened and sends none, is closed after `HEAD_SECONDS`; so nobody holds
-connections by sending slowly. Bodies have their own time limits (`bodies`), answered connections uvicorn's.
+A connection that has begun to send a head, or was opened and sends none, is closed after `HEAD_SECONDS`; so nobody
+holds connections by sending slowly. Bodies have their own time limits (`bodies`), answered connections uvicorn's.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from shoal.core.errors import Conflict
 from shoal.core.registry import Version
 
-_HINT = "if that is meant, say so: `shoal models rollback`, or `--allow-older`"
+_HINT = "if that is meant, say so: `shoal rollback`, or `--allow-older`"
 
 
 def refuse_downgrade(current: Version | None, wanted: Version, known: Iterable[Version] = (), *, stage: str) -> None:
