@@ -59,13 +59,29 @@ def change(registry: Registry, number: int) -> bool:
     return True
 
 
-def picture(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """All rows of all tables."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
+def picture(url: str) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables of a SQLite registry."""
+    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
         return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in names}
+
+
+def visible(registry: Registry) -> list[object]:
+    """All that a registry of any engine tells, but for the numbers of its events, which may have gaps."""
+    models = registry.models(limit=1000)
+    return [
+        models,
+        [registry.versions("default", each.name, deleted=True, limit=10_000) for each in models],
+        [registry.stage_history("default", each.name, limit=10_000) for each in models],
+        registry.services(deleted=True),
+        [registry.service_history("default", each.service.name) for each in registry.services(deleted=True)],
+        [(each.action, each.subject, each.detail) for each in registry.events(100_000)],
+        registry.changes(0, 100_000),
+        registry.tombstones(),
+        list(registry.live_digests()),
+    ]
 
 
 def main(url: str, first: int, last: int) -> None:

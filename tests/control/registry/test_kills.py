@@ -10,13 +10,14 @@ import select
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from shoal.control.registry import Registry, open_registry
 from support import churn
+from support.postgres import Postgres
 from support.tools import needs
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
@@ -31,20 +32,22 @@ class Oracle:
     """A registry that makes the same changes in peace."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "oracle.db"
-        self.registry: Registry = open_registry(f"sqlite:///{self._path}", clock=lambda: churn.NOW)
+        self._url = f"sqlite:///{folder}/oracle.db"
+        self.registry: Registry = open_registry(self._url, clock=lambda: churn.NOW)
         self.done = 0
         self.unmade: set[int] = set()
 
-    def meets(self, path: Path, acknowledged: int) -> None:
+    def meets(self, url: str, acknowledged: int) -> None:
         """Assert that a registry has what was acknowledged, and at most the one change after it."""
         while self.done < acknowledged:
             self._go_on()
-        open_registry(f"sqlite:///{path}").close()
-        left = churn.picture(path)
-        if left != churn.picture(self._path):
+        with closing(open_registry(url)) as opened:
+            left = churn.visible(opened)
+        if left != churn.visible(self.registry):
             self._go_on()
-            assert left == churn.picture(self._path)
+            assert left == churn.visible(self.registry)
+        if url.startswith("sqlite"):
+            assert churn.picture(url) == churn.picture(self._url)
 
     def _go_on(self) -> None:
         self.done += 1
@@ -61,9 +64,9 @@ def oracle(tmp_path: Path) -> Iterator[Oracle]:
 
 @contextmanager
 def _churning(
-    path: Path, first: int, before: tuple[str, ...] = (), last: int = 1_000_000
+    url: str, first: int, before: tuple[str, ...] = (), last: int = 1_000_000
 ) -> Iterator[subprocess.Popen[bytes]]:
-    command = [*before, *churn.command(f"sqlite:///{path}", first, last)]
+    command = [*before, *churn.command(url, first, last)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=churn.environment()) as process:
         try:
             yield process
@@ -79,10 +82,10 @@ def _acknowledged(process: subprocess.Popen[bytes], oracle: Oracle, done: int) -
     return told[-1][0] if told else done
 
 
-def _kill_at_random(path: Path, oracle: Oracle, times: int) -> None:
+def _kill_at_random(url: str, oracle: Oracle, times: int) -> None:
     dice = random.Random()
     for _ in range(times):
-        with _churning(path, oracle.done + 1) as process:
+        with _churning(url, oracle.done + 1) as process:
             assert process.stdout
             for _ in range(dice.randint(1, 12)):
                 line = process.stdout.readline()
@@ -91,7 +94,7 @@ def _kill_at_random(path: Path, oracle: Oracle, times: int) -> None:
             select.select([process.stdout], [], [], dice.uniform(0, 0.004))  # somewhere in the next change
             process.kill()
             done = _acknowledged(process, oracle, done)
-        oracle.meets(path, done)
+        oracle.meets(url, done)
 
 
 def _kill_at_call(path: Path, oracle: Oracle, call: str, number: int) -> bool:
@@ -107,14 +110,19 @@ def _run_with(path: Path, oracle: Oracle, call: str, fault: str) -> int:
     filters = [part for each in files for part in ("-P", each)]
     inject = ("-e", f"trace={call}", "-e", f"inject={call}:{fault}")
     strace = (needs("strace"), "-f", "-qq", "-o", f"{path}.trace", *filters, *inject)
-    with _churning(path, oracle.done + 1, strace, last=oracle.done + CHANGES) as process:
+    with _churning(f"sqlite:///{path}", oracle.done + 1, strace, last=oracle.done + CHANGES) as process:
         done = _acknowledged(process, oracle, oracle.done)
-    oracle.meets(path, done)
+    oracle.meets(f"sqlite:///{path}", done)
     return process.returncode
 
 
 def test_killed_at_random_moments(tmp_path: Path, oracle: Oracle) -> None:
-    _kill_at_random(tmp_path / "registry.db", oracle, times=15)
+    _kill_at_random(f"sqlite:///{tmp_path}/registry.db", oracle, times=15)
+
+
+def test_a_client_of_postgres_killed_at_random_moments(postgres: Postgres, oracle: Oracle) -> None:
+    with postgres.schema() as url:
+        _kill_at_random(url, oracle, times=4)
 
 
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
@@ -136,7 +144,7 @@ def test_no_write_at_some_calls(tmp_path: Path, oracle: Oracle, error: str) -> N
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_at_random_moments_for_long(tmp_path: Path, oracle: Oracle) -> None:
-    _kill_at_random(tmp_path / "registry.db", oracle, times=200)
+    _kill_at_random(f"sqlite:///{tmp_path}/registry.db", oracle, times=200)
 
 
 @pytest.mark.slow
