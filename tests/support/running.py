@@ -21,7 +21,7 @@ from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
 from shoal.serving.pool.pool import Pool
 
-FAKE_WORKER = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
+FAKE_WORKER = (sys.executable, "-P", str(Path(__file__).with_name("fake_worker.py")))
 
 
 class AwaitedCall(Call):

@@ -22,6 +22,7 @@ from shoal.core.ipc import messages
 from shoal.core.model import ModelSpec
 from shoal.serving.pool.asked import Asked
 from shoal.serving.pool.channel import Channel, socket_pair
+from shoal.serving.pool.hanging import HangWatch
 from shoal.serving.pool.jobs import Job, Loss
 from shoal.serving.pool.process import Launch, WorkerProcess
 from shoal.serving.pool.supervisor import WorkerState, may_follow
@@ -32,8 +33,6 @@ MODEL = 1
 """The number of the only model of a dedicated worker."""
 START_SECONDS = 60.0
 """Time for the process of a worker to come up."""
-HANG_GRACE = 0.25
-"""Seconds above the limit after which a job counts as hung."""
 STOP_GRACE = 5.0
 """Seconds for a worker to exit after it was asked to."""
 EOF_GRACE = 0.2
@@ -110,9 +109,7 @@ class Member:
         self._exit_reason: str | None = None
         self._job_numbers = 0
         self._served = 0
-        self._head_since = 0.0
-        self._watch: asyncio.TimerHandle | None = None
-        self._watch_at = 0.0
+        self._watch = HangWatch(self._hangs, clock)
         self._stop_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -216,7 +213,7 @@ class Member:
         self._job_numbers += 1
         sent = Sent(self._job_numbers, job, model, seconds)
         if not self.jobs:
-            self._start_head(sent)
+            self._watch.begin(seconds)
         self.jobs.append(sent)
         self._channel.send_batch(sent.number, model, job.calls, job.max_size)
 
@@ -273,7 +270,9 @@ class Member:
             return
         sent = self.jobs.popleft()
         if self.jobs:
-            self._start_head(self.jobs[0])
+            self._watch.begin(self.jobs[0].seconds)
+        else:
+            self._watch.rest()
         self._served += len(sent.job.calls)
         self._check_wear(done)
         self._hooks.on_job_end(sent.model)
@@ -299,29 +298,10 @@ class Member:
         ):
             self.worn.set()
 
-    def _start_head(self, head: Sent) -> None:
-        """This job is the one at work now. One timer serves all jobs: it is set again only while there are any."""
-        self._head_since = now = self._clock()
-        if self._watch is None or now + head.seconds + HANG_GRACE < self._watch_at:
-            self._arm(now, head.seconds + HANG_GRACE)
-
-    def _arm(self, now: float, seconds: float) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-        self._watch_at = now + seconds
-        self._watch = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._check_hang)
-
-    def _check_hang(self) -> None:
-        self._watch = None
-        if not self.jobs or self._exit_reason is not None:
-            return
-        now = self._clock()
-        left = self._head_since + self.jobs[0].seconds + HANG_GRACE - now
-        if left > 0:
-            self._arm(now, left)
-            return
-        logger.error("worker of %s hangs, killed", self.name, extra={"pid": self.pid})
-        self.kill("hang")
+    def _hangs(self) -> None:
+        if self._exit_reason is None:
+            logger.error("worker of %s hangs, killed", self.name, extra={"pid": self.pid})
+            self.kill("hang")
 
     def _on_channel_end(self, label: str) -> None:
         self._leave_service()
@@ -349,9 +329,9 @@ class Member:
     def _end(self) -> None:
         reason = self._exit_reason or ""
         self._enter(WorkerState.DEAD)
-        for timer in (self._watch, self._stop_timer):
-            if timer is not None:
-                timer.cancel()
+        self._watch.close()
+        if self._stop_timer is not None:
+            self._stop_timer.cancel()
         self.ended.set_result(reason)
         self._give_up(WorkerDied(reason))
         self._hooks.on_end(self, reason)

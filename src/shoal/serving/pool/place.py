@@ -1,9 +1,8 @@
-"""One worker of a shared pool: its process, the models in it, and the loads that wait.
+"""One worker of a shared pool: its process, and the models in it.
 
-One task keeps a process up (`keeper`); another one loads, one model at a time, in the order in which they were asked
-for. What has to go for that is decided in `core.placement.residency`, by what was measured. When the process dies all
-that was in it is gone: jobs that were not at work go back to their queues, and whoever needs a model asks again. A
-process that does not give memory back is replaced: the models are loaded into the next one first, so nobody notices.
+One task keeps a process up (`keeper`), another one loads what is asked for (`loads`). When the process dies all that
+was in it is gone: jobs that were not at work go back to their queues, and whoever needs a model asks again. A process
+that does not give memory back is replaced: the models are loaded into the next one first, so nobody notices.
 """
 
 from __future__ import annotations
@@ -11,20 +10,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections import deque
 from collections.abc import Callable
 
 from shoal.core.clock import Clock
 from shoal.core.errors import NotReady, ShoalError
-from shoal.core.ipc.messages import Loaded
 from shoal.core.placement import residency
-from shoal.core.placement.quantities import size
 from shoal.core.placement.residents import Residents
 from shoal.core.tasks import Tasks
 from shoal.serving.pool.jobs import Job
 from shoal.serving.pool.keeper import Keeper
 from shoal.serving.pool.lease import Lease, Stay
 from shoal.serving.pool.line import Line
+from shoal.serving.pool.loads import Loads
 from shoal.serving.pool.member import START_SECONDS, Hooks, Member, WorkerDied
 from shoal.serving.pool.seat import Seat
 from shoal.serving.pool.sharing import Counters, SharedSettings
@@ -38,9 +35,8 @@ SLACK = 64 * 1024 * 1024
 """Bytes above what its models were measured with that a worker may take before it counts as not giving memory back."""
 CALM_SECONDS = 60.0
 """A worker is replaced for its memory at most so often."""
-RETRY_SECONDS = 1.0
-"""A load that waits until something is given back looks again after so many seconds at the latest."""
 
+_READY = WorkerState.READY
 MakeMember = Callable[[Hooks], Member]
 
 
@@ -62,6 +58,7 @@ class Place:
         base_bytes: what it takes without any model.
         residents: the accounts of what is in it.
         leases: what is in it, or on its way there, by number.
+        changing: held while something is loaded, or the worker is replaced.
     """
 
     def __init__(
@@ -93,11 +90,8 @@ class Place:
         self._keeper = Keeper(f"pool {pool}", self._start, on_failing, self._up, clock)
         self._numbers = itertools.count(1)
         self._keys: dict[str, Lease] = {}
-        self._queue: deque[Lease] = deque()
-        self._wake = asyncio.Event()
-        self._freed = asyncio.Event()
-        self._changing = asyncio.Lock()
-        self._loading: Lease | None = None
+        self.changing = asyncio.Lock()
+        self._loads = Loads(self, pool, settings, counters, clock)
         self._calm_until = 0.0
         self.residents = self._accounts()
 
@@ -110,7 +104,7 @@ class Place:
     def start(self) -> None:
         """Keep a worker up from now on."""
         self._tasks.start(f"place {self.name} of pool {self._pool}", self._keeper.run())
-        self._tasks.start(f"loads of place {self.name} of pool {self._pool}", self._load_all())
+        self._tasks.start(f"loads of place {self.name} of pool {self._pool}", self._loads.run())
 
     async def stop(self) -> None:
         """End the worker; what it has is lost."""
@@ -128,18 +122,19 @@ class Place:
         lease = Lease(seat, self, number, key)
         lease.held = job
         self.leases[number] = self._keys[key] = lease
-        self._queue.append(lease)
-        self._wake.set()
+        self._loads.add(lease)
         return lease
 
     def room(self, seat: Seat) -> int:
         """Jobs that a resident model may send now; who may not is called when there is room."""
-        return self.line.room(seat, self.slots())
+        member, line = self.member, self.line
+        slots = DEPTH - len(member.jobs) if member is not None and member.state is _READY else 0
+        return slots if slots > 0 and line.turn is None else line.room(seat, slots)
 
     def slots(self) -> int:
         """Jobs that the worker would take now."""
         member = self.member
-        return DEPTH - len(member.jobs) if member is not None and member.state is WorkerState.READY else 0
+        return DEPTH - len(member.jobs) if member is not None and member.state is _READY else 0
 
     def ahead(self, seat: Seat) -> int:
         """Rows that run in front of the next job; whoever waits for their end is called then."""
@@ -154,22 +149,22 @@ class Place:
         assert self.member is not None
         self.residents.take(lease.key)
         self.line.sent()
-        self.member.send(job, lease.number, lease.seat.spec.limits.execution)
+        self.member.send(job, lease.number, lease.seat.seconds)
 
     def position(self, lease: Lease) -> int:
         """How many loads are in front of this one."""
-        return self._queue.index(lease) + (self._loading is not None) if lease in self._queue else 0
+        return self._loads.position(lease)
 
     def release(self, lease: Lease, why: str = "stopped", reason: str = "its owner let go of it") -> None:
         """Let go of a model, after the jobs that were sent; nothing happens if it is gone already."""
         if lease.stay is Stay.GONE:
             return
         loaded = lease.stay is Stay.RESIDENT
-        self._forget(lease)
+        self.forget(lease)
         if loaded and self.member is not None:
             self._counters.evictions[why] += 1
             logger.info("%s let go of: %s", lease.key, reason, extra={"pool": self._pool, "why": why})
-            self._tasks.start(f"unload of {lease.key}", self._unload(self.member, lease))
+            self._tasks.start(f"unload of {lease.key}", self.unload(self.member, lease))
 
     def evict(self, key: str, why: str, reason: str) -> None:
         """Let go of a model that nobody uses just now, and tell its owner."""
@@ -190,15 +185,20 @@ class Place:
         try:
             hello = await member.start(START_SECONDS)
             self._follow(member)
-            async with self._changing:
+            async with self.changing:
                 if before is not None:
                     await self._move(member)
                 await member.open()
                 self.member, self.base_bytes = member, hello.memory_bytes
-        except BaseException as error:
+        except asyncio.CancelledError:
             self._follow(member)
-            member.stop() if isinstance(error, asyncio.CancelledError) else member.kill("load_failed")
+            member.stop()
             raise
+        except (WorkerDied, ShoalError) as error:
+            self._follow(member)
+            member.kill("not_started")
+            said = f"a worker died while it started ({error})" if isinstance(error, WorkerDied) else error.message
+            raise NotReady(said) from error
         return member
 
     def _follow(self, member: Member) -> None:
@@ -238,7 +238,7 @@ class Place:
         self._unfinished.discard(member)
 
     def _up(self) -> None:
-        self._wake.set()
+        self._loads.wake()
         self._on_up()
 
     def _ended(self, member: Member, reason: str) -> None:
@@ -250,10 +250,10 @@ class Place:
         head = self.leases.get(member.jobs[0].model) if member.jobs else None
         if head is not None and not member.expected:
             head.seat.on_death(reason)
-        loading, self._loading = self._loading, None
+        loading = self._loads.interrupted()
         gone = list(self.leases.values())
         for lease in gone:
-            self._forget(lease)
+            self.forget(lease)
         self.residents = self._accounts()
         if loading is not None and not member.expected:
             loading.seat.load_killed(reason, alone=head is None)
@@ -264,8 +264,9 @@ class Place:
         lease = self.leases.get(number)
         if lease is not None:
             self.residents.give_back(lease.key, self._clock())
-            self._freed.set()
-        self._check_memory()
+            self._loads.freed()
+        if self._settings.memory_bytes is not None:
+            self._check_memory()
 
     def serve(self) -> None:
         """There is room: whoever waits for it may send."""
@@ -284,112 +285,17 @@ class Place:
             logger.warning("worker of pool %s does not give memory back", self._pool, extra=fields)
             member.worn.set()
 
-    # Loads.
-
-    async def _load_all(self) -> None:
-        """Load what waits, one after the other, for ever."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue and self.member is not None:
-                async with self._changing:
-                    if self._queue and (member := self.member) is not None:
-                        await self._load(member, self._queue.popleft())
-
-    async def _load(self, member: Member, lease: Lease) -> None:
-        seat = lease.seat
-        need = seat.expected_bytes()
-        if not await self._make_room(lease, need):
-            return
-        lease.stay, self._loading = Stay.LOADING, lease
-        self.residents.reserve(lease.key, need, self._clock(), pinned=seat.spec.pinned)
-        try:
-            loaded = await member.load(lease.number, seat.spec, seat.memory.loaded)
-        except WorkerDied:
-            return  # `_ended` has told everybody
-        except ShoalError as error:
-            self._failed(lease, error)
-        else:
-            await self._loaded(member, lease, loaded)
-        finally:
-            if self._loading is lease:
-                self._loading = None
-
-    async def _make_room(self, lease: Lease, need: int) -> bool:
-        """Let go of what must go; False if the load is not to be, and whoever waits for it knows."""
-        while lease.stay is Stay.WAITING:
-            plan = residency.plan_load(self.residents, lease.key, need, self._clock())
-            match plan:
-                case residency.Load():
-                    return True
-                case residency.Evict(victims=victims, reason=reason):
-                    for key in victims:
-                        self.evict(key, "pressure", reason)
-                case residency.Refuse(reason=reason, final=True):
-                    self._refuse(lease, reason)
-                case residency.Refuse(reason=reason):
-                    logger.info("load waits: %s", reason, extra={"pool": self._pool})
-                    await self._until_freed()
-        return False
-
-    async def _until_freed(self) -> None:
-        self._freed.clear()
-        try:
-            async with asyncio.timeout(RETRY_SECONDS):
-                await self._freed.wait()
-        except TimeoutError:
-            return
-
-    async def _loaded(self, member: Member, lease: Lease, loaded: Loaded) -> None:
-        self._counters.loads += 1
-        self._counters.load_seconds += loaded.seconds
-        if lease.stay is Stay.GONE:  # nobody wants it any more
-            await self._unload(member, lease)
-            return
-        lease.stay = Stay.RESIDENT
-        self.residents.loaded(lease.key, loaded.memory_bytes, self._clock())
-        if (reason := self._too_large(lease, loaded.memory_bytes)) is not None:
-            self.release(lease, "limit", reason)
-            self._refuse(lease, reason)
-            return
-        lease.seat.arrived(lease, loaded)
-        if (plan := residency.plan_fit(self.residents, self._clock())) is not None:
-            for key in plan.victims:
-                self.evict(key, "pressure", plan.reason)
-
-    def _too_large(self, lease: Lease, measured: int) -> str | None:
-        """Why a model that was loaded is not kept: it takes more than was thought, and more than it may."""
-        own, most = lease.seat.spec.limits.memory_bytes, self._settings.memory_bytes
-        if own is not None and measured > own:
-            return f"{lease.key} took {size(measured)} when it was loaded, its limit is {size(own)}"
-        if most is not None and measured > most:
-            return f"{lease.key} took {size(measured)} when it was loaded, its worker has room for {size(most)}"
-        return None
-
-    def _refuse(self, lease: Lease, reason: str) -> None:
-        self._counters.refused += 1
-        self._forget(lease)
-        lease.seat.failed(lease, NotReady(reason, hint="see `shoal why` for what is in the way"))
-
-    def _failed(self, lease: Lease, error: ShoalError) -> None:
-        self._counters.load_failures += 1
-        if self._loading is lease:
-            self._loading = None
-        self._forget(lease)
-        lease.seat.failed(lease, error)
-
-    def _forget(self, lease: Lease) -> None:
+    def forget(self, lease: Lease) -> None:
         """It is not here any more, as far as anybody but the worker is concerned."""
         lease.stay = Stay.GONE
         self.leases.pop(lease.number, None)
         self._keys.pop(lease.key, None)
         self.residents.remove(lease.key)
-        if lease in self._queue:
-            self._queue.remove(lease)
+        self._loads.forget(lease)
         self.line.leave(lease.seat)
-        self._freed.set()
 
-    async def _unload(self, member: Member, lease: Lease) -> None:
+    async def unload(self, member: Member, lease: Lease) -> None:
+        """Have a worker let go of a model that is forgotten already, and count what came back."""
         try:
             unloaded = await member.unload(lease.number)
         except WorkerDied:

@@ -45,6 +45,7 @@ class Seat:
 
     Attributes:
         spec: the model version.
+        seconds: how long a job of it may run.
         memory: what the pool remembers of it.
         on_evicted: told why, when the model is let go of and nothing of it is loaded any more.
     """
@@ -52,6 +53,7 @@ class Seat:
     def __init__(self, pool: SharedPool, spec: ModelSpec, memory: Memory) -> None:
         self.spec = spec
         self.label = label(spec)
+        self.seconds = spec.limits.execution
         self.memory = memory
         self.on_room: Callable[[], None] = _nothing
         self.on_change: Callable[[], None] = _nothing
@@ -105,15 +107,16 @@ class Seat:
 
     def send(self, job: Job) -> None:
         """Run the job where the model is, or load it for that; `free` must not be 0."""
-        lease = self._only or min(
-            (each for each in self._resident() if each.place.slots() > 0),
-            key=lambda each: -each.place.slots(),
-            default=None,
-        )
+        lease = self._only or self._least_busy()
         if lease is not None:
             lease.place.send(lease, job)
         else:
             self._move_in(job)
+
+    def _least_busy(self) -> Lease | None:
+        """Of the workers that have the model and room, the one with most of it."""
+        able = [each for each in self._resident() if each.place.slots() > 0]
+        return max(able, key=lambda each: each.place.slots(), default=None)
 
     async def start(self, *, all_ready: bool = False) -> Loaded | None:
         """Be ready for jobs. The model is loaded now if it is pinned, or if that is asked for; else when first needed.

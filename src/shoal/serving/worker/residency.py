@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 
 from shoal.core.clock import Clock
@@ -17,6 +18,8 @@ from shoal.serving.worker.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
+FRAMEWORK = 50
+"""Modules that come with a model's adapter beyond which they are a framework's: it stays, and is nobody's footprint."""
 Factory = Callable[[ModelSpec], Adapter]
 
 
@@ -65,8 +68,11 @@ class Residency:
         return loaded
 
     def _load(self, message: Load) -> tuple[Served, Loaded]:
-        before, started, known = self.upkeep.resident_bytes(), self._clock(), message.known
+        started, known = self._clock(), message.known
+        before, modules = self.upkeep.resident_bytes(), len(sys.modules)
         adapter = self._create(message.spec)
+        if len(sys.modules) > modules + FRAMEWORK:
+            before = self.upkeep.resident_bytes()
         try:
             adapter.load()
             served = Served(message.spec, adapter, self._clock, None if known is None else known.signature)
