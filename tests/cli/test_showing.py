@@ -51,3 +51,12 @@ def test_markup_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[link=evil]y" in printed
     assert "nothing [yet]" in printed
     assert "empty" not in printed
+
+
+def test_a_table_leaves_out_what_no_row_fills_and_wraps_nothing_for_programs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_table(("name", "owner", "note"), [("iris", "", "word " * 40), ("wine", "", None)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["name", "note"]
+    assert [line.split()[0] for line in lines[1:]] == ["iris", "wine"]

@@ -18,6 +18,8 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
 MAX_EXAMPLE = 2000
 """Characters of a request that anyone would copy from a terminal."""
+CHATTY = ("alembic", "uvicorn.error")
+"""Loggers of others whose news is of no use to anybody but when something is wrong."""
 FIELDS = ("model", "version", "worker", "runtime", "reason", "seconds")
 
 
@@ -40,6 +42,8 @@ def set_up_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(colour=sys.stderr.isatty()))
     logging.basicConfig(level=LEVELS.get(level.lower(), logging.INFO), handlers=[handler], force=True)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def announce(node: Node, ready_fd: int | None = None) -> None:
@@ -69,7 +73,7 @@ def banner(node: Node) -> None:
     if table.row_count:
         console.print(table)
     if node.control_url and not node.models.all():
-        console.print("no service runs yet; models load when they are first called\n")
+        console.print("no service runs yet; models load when they are first called")
     lines = [f"REST and gRPC  {node.url}", f"docs           {node.url}/docs", f"metrics        {node.url}/metrics"]
     if node.control_url:
         lines.append(f"control        {node.control_url}  (shoal push, shoal deploy, shoal services)")

@@ -54,6 +54,7 @@ def _show(facts: dict[str, object]) -> None:
     from rich.markup import escape
 
     console = Console(highlight=False)
+    console.soft_wrap = not console.is_terminal
     version = f" {facts['version']}" if facts.get("version") else ""
     console.print(f"[bold]{escape(str(facts['name']))}{escape(version)}[/bold]  {facts['state']}")
     reasons = facts.get("why")

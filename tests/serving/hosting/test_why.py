@@ -22,6 +22,12 @@ def test_a_queue_longer_than_the_computing_is_told() -> None:
     assert "more workers or larger batches" in said[-1]
 
 
+def test_nothing_is_concluded_from_the_first_requests_which_have_waited_for_the_load() -> None:
+    said = sentences({"state": "READY", "reason": "", "time": TIME | {"batches": 1, "queue_ms": 1290.4}})
+    assert "waits 1,290 ms for its batch" in said[-1]
+    assert "would help" not in said[-1]
+
+
 def test_what_is_kept_apart_says_why() -> None:
     said = sentences({"state": "READY", "reason": "", "time": TIME, "batch_reason": "answers differ"})
     assert "kept apart: answers differ" in said[-1]

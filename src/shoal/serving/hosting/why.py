@@ -12,6 +12,8 @@ Facts = Mapping[str, Any]
 
 LONG_QUEUE = 2.0
 """Times its computing that a request may wait before that is worth a word."""
+FEW_BATCHES = 10
+"""Of fewer batches nothing is concluded: the first requests have waited for the model to be loaded."""
 TOLD_EVENTS = ("evicted", "failed", "roll_stopped", "refused")
 
 
@@ -62,14 +64,19 @@ def _time(facts: Facts) -> str:
     queue, compute = time["queue_ms"], time["compute_ms"]
     other = time["decode_ms"] + time["encode_ms"]
     said = (
-        f"a request waits {queue:.3g} ms for its batch, which takes {compute:.3g} ms to compute and {other:.3g} ms to "
-        f"decode and encode, with {time['rows_per_batch']:.3g} rows on average"
+        f"a request waits {_figure(queue)} ms for its batch, which takes {_figure(compute)} ms to compute and "
+        f"{_figure(other)} ms to decode and encode, with {_figure(time['rows_per_batch'])} rows on average"
     )
     if facts.get("batch_reason"):
         return f"{said}; requests are kept apart: {facts['batch_reason']}"
-    if queue > LONG_QUEUE * max(compute + other, 0.1):
+    if time["batches"] >= FEW_BATCHES and queue > LONG_QUEUE * max(compute + other, 0.1):
         return f"{said}: it waits longer than it computes, so more workers or larger batches would help"
     return said
+
+
+def _figure(number: float) -> str:
+    """Three figures, and never an exponent."""
+    return f"{number:.3g}" if number < 999.5 else f"{number:,.0f}"
 
 
 def _last_event(facts: Facts) -> str:
