@@ -14,7 +14,7 @@ from benchmarks.driver import DriverError, Load
 from benchmarks.environments import CannotInstall
 from benchmarks.peers import OURS, PEERS, Peer, Setup, Wire
 from benchmarks.running import CannotStart, Server, running
-from benchmarks.summary import Rounds, Row, Target, compare
+from benchmarks.summary import Rounds, Row, Side, Spread, Target, compare
 
 FAILURES = (CannotInstall, CannotStart, DriverError, subprocess.SubprocessError, OSError)
 
@@ -111,6 +111,12 @@ class Lab:
         """An empty record of the server, with what its start took and its memory after the warm-up."""
         name = server.peer.name + (f", batches of {server.setup.batch}" if server.setup.batch > 1 else "")
         return Rounds(name, [], server.memory().pss, server.start_seconds)
+
+    def alone(self, figure: int, what: str, unit: str, values: Sequence[float], target: Target | None = None) -> Row:
+        """A row about the subject alone; a target is for its median."""
+        row = Row(figure, what, unit, Side(self.subject.name, Spread.of(values)), target=target)
+        self.report(row)
+        return row
 
     def report(self, row: Row) -> None:
         """One line of progress."""

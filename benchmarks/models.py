@@ -36,8 +36,14 @@ def make_models(folder: Path = MODELS) -> None:
 
 def train_iris(python: Path, target: Path) -> None:
     """Trains iris in the environment that will load it (pickles do not travel between versions)."""
+    train("train_iris.py", python, target)
+
+
+def train(script: str, python: Path, target: Path) -> Path:
+    """Runs a script of `servers/` that stores a model, unless it is there already."""
     if not target.exists():
-        subprocess.run([python, SERVERS / "train_iris.py", target], check=True)
+        subprocess.run([python, SERVERS / script, target], check=True)
+    return target
 
 
 def _lay_out(folder: Path) -> None:

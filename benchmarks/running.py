@@ -74,8 +74,18 @@ class Server:
 
     def gateway_rss_mib(self) -> float:
         """RSS of the process that listens on the HTTP port."""
+        return self.gateway_memory().rss
+
+    def gateway_memory(self) -> accounting.Memory:
+        """What the process holds that listens on the HTTP port.
+
+        Raises:
+            CannotStart: there is none.
+        """
         owner = accounting.owner_of_port(self.pids, self.site.http)
-        return accounting.memory([owner]).rss if owner else float("nan")
+        if owner is None:
+            raise CannotStart(f"{self.peer.name}: nothing listens on port {self.site.http}")
+        return accounting.memory([owner])
 
     def wait(self, wire: Wire, since: float) -> None:
         """Asks until the answer is good."""
