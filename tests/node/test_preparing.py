@@ -84,7 +84,7 @@ def test_a_models_own_settings_hold_and_the_services_are_laid_over_them(world: W
     assert (spec.name, spec.version, spec.runtime, spec.tenant) == ("shout+staging", "4", "python", "default")
     assert (spec.batching.max_size, spec.batching.max_wait_ms) == (8, 5.0)
     assert (spec.limits.timeout_seconds, spec.limits.workers, spec.limits.threads) == (2.0, 3, 2)
-    assert spec.limits.memory_bytes == 512 * 1024**2
+    assert (spec.limits.memory_bytes, spec.limits.cpu) == (512 * 1024**2, 1.5)
     assert spec.environment == {"COLOUR": "red"}
     assert spec.parameters == {"greeting": "hello", "name": "Ada"}
     assert spec.digest == route.target.digest  # type: ignore[union-attr]

@@ -43,6 +43,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         workers: worker processes.
         threads: threads of BLAS, OpenMP and the frameworks; 1 keeps neighbours' times steady.
         memory_bytes: memory of one worker, or None: no limit of its own.
+        cpu: processors that one worker may use, where the kernel lets us say so, or None: no limit of its own.
         timeout_seconds: how long a request may take, end to end, unless the caller asks for less.
         execution_seconds: how long one batch may run before its worker counts as hung; None: `timeout_seconds`.
         load_seconds: how long loading may take.
@@ -52,6 +53,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     threads: int = 1
     memory_bytes: int | None = None
+    cpu: float | None = None
     timeout_seconds: float = 60.0
     execution_seconds: float | None = None
     load_seconds: float = 300.0

@@ -161,6 +161,7 @@ def _limits(limits: Limits, service: Service, *, shared: bool) -> Limits:
         said["memory_bytes"] = service.memory_bytes
     if not shared:
         said.setdefault("threads", max(1, math.ceil(service.cpu)))
+        said["cpu"] = service.cpu
         least = service.autoscaling.min_replicas if service.autoscaling else service.replicas
         said["workers"] = max(1, least)
     else:

@@ -86,6 +86,7 @@ Parameters = dict[str, Annotated[Any, BeforeValidator(_parameter)]]
 Variables = Annotated[dict[str, str], BeforeValidator(_variables)]
 Warmup = Annotated[Any, BeforeValidator(_warmup), WithJsonSchema({"type": ["string", "object"]})]
 Size = Annotated[int, *_SIZE]
+Processors = Annotated[float, *_quantity(quantities.processors, "processors, or thousandths such as 500m")]
 Seconds = Annotated[float, *_SECONDS]
 Milliseconds = Annotated[float, *_MILLISECONDS]
 Rows = Annotated[
@@ -151,6 +152,8 @@ class LimitsFields(Fields):
     """Threads of BLAS, OpenMP and the frameworks in each worker."""
     memory_bytes: Annotated[Size, Field(ge=16 * 1024 * 1024, lt=MAX_NUMBER)] | None = None
     """Memory of one worker, such as `512Mi`; by default no limit of its own."""
+    cpu: Annotated[Processors, Field(gt=0, le=1024)] | None = None
+    """Processors of one worker, such as `1.5` or `500m`; by default no limit of its own."""
     timeout_seconds: Annotated[Seconds, Field(gt=0, le=DAY)] = 60.0
     """How long a request may take, end to end, unless the caller asks for less; such as `30s`."""
     execution_seconds: Annotated[Seconds, Field(gt=0, le=DAY)] | None = None

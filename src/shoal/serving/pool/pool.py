@@ -85,6 +85,7 @@ class Pool:
             model=spec.name,
             environment=environment,
             memory_bytes=spec.limits.memory_bytes,
+            cpu=spec.limits.cpu,
             command=command or worker_command(spec.python),
         )
         self._lend = lend
@@ -120,7 +121,7 @@ class Pool:
         Raises:
             ShoalError: the model cannot be loaded.
         """
-        if self.spec.limits.memory_bytes is not None:
+        if self.spec.limits.memory_bytes is not None or self.spec.limits.cpu is not None:
             remove_stale()
         first = self._keeper()
         first.member = await self._first(first)

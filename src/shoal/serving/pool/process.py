@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from shoal.core.clock import Clock, monotonic
-from shoal.serving.pool.cgroup import MemoryCgroup, limit_memory
+from shoal.serving.pool.cgroup import Cage, limit
 from shoal.serving.pool.output import OutputLog
 
 logger = logging.getLogger(__name__)
@@ -39,12 +39,14 @@ class Launch:
         model: the model's name, for logs.
         environment: all variables that it sees.
         memory_bytes: what it may use, or None.
+        cpu: processors that it may use, or None.
         command: program and arguments.
     """
 
     model: str
     environment: Mapping[str, str]
     memory_bytes: int | None = None
+    cpu: float | None = None
     command: tuple[str, ...] = COMMAND
 
 
@@ -72,13 +74,13 @@ class WorkerProcess:
         self.pid = self._process.pid
         self.killed_for = ""
         """Why we killed it; empty if we did not."""
-        self._cgroup: MemoryCgroup | None = None
+        self._cage = Cage(())
         self._loop = asyncio.get_running_loop()
         self._pidfd = self._open_pidfd()
         self._loop.add_reader(self._pidfd, self._exited)
-        if launch.memory_bytes is not None:
+        if launch.memory_bytes is not None or launch.cpu is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._cgroup = limit_memory(self.pid, launch.memory_bytes)
+                self._cage = limit(self.pid, memory_bytes=launch.memory_bytes, cpu=launch.cpu)
 
     def _open_pidfd(self) -> int:
         try:
@@ -140,12 +142,11 @@ class WorkerProcess:
         _kill_group(self.pid)  # what it has forked; its own id is still taken, as it has not been waited for
         code = self._process.wait()
         reason = self.killed_for or self._reason(code)
-        if self._cgroup is not None:
-            self._cgroup.remove()
+        self._cage.remove()
         self._on_exit(reason)
 
     def _reason(self, code: int) -> str:
-        if self._cgroup is not None and code == -signal.SIGKILL and self._cgroup.oom_kills():
+        if code == -signal.SIGKILL and self._cage.oom_kills():
             return "oom"
         return exit_reason(code)
 
