@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,6 +151,37 @@ def test_a_prediction_cache_answers_without_the_model(node: RunningNode, control
         assert call(node, "cached", "same") == right("same", 1)
     facts = get(node, "/v2/models/cached/why")
     assert facts["time"]["requests"] == 1  # type: ignore[index]
+
+
+APP = b"""
+from fastapi import FastAPI
+from shoal.testing.faults import OracleModel
+
+app = FastAPI()
+
+
+@app.get("/hello")
+def hello() -> dict[str, str]:
+    return {"hello": "there"}
+"""
+
+
+def test_a_services_own_app_comes_and_goes_with_it(node: RunningNode, control: ControlClient) -> None:
+    files = {"model.py": APP, "model.yaml": b"implementation: model:OracleModel\napp: model:app\n"}
+    push(control, "custom", files)
+    deploy(control, "custom", ref="1")
+    until(lambda: ready(control, "custom", 1))
+    until(lambda: answers(node, "/models/custom/app/hello"))
+    control.delete_service("default", "custom", "production")
+    until(lambda: not answers(node, "/models/custom/app/hello"))
+
+
+def answers(node: RunningNode, path: str) -> bool:
+    try:
+        get(node, path)
+    except urllib.error.HTTPError:
+        return False
+    return True
 
 
 def test_what_is_undeployed_is_gone(node: RunningNode, control: ControlClient) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from shoal.core.model import ModelSpec
+from shoal.core.tasks import Tasks
 from shoal.serving.gateway.endpoints.apps import AppProxy
 from shoal.serving.pool.app import AppProcess
 
@@ -46,3 +47,32 @@ class Apps:
         await self.drop(list(self.proxies))
         if self._home is not None:
             self._home.cleanup()
+
+
+class FollowingApps:
+    """Keeps the apps of services in step with what is served: an app comes, changes and goes with its version.
+
+    Args:
+        apps: what runs.
+        tasks: where the changes run.
+    """
+
+    def __init__(self, apps: Apps, tasks: Tasks) -> None:
+        self._apps = apps
+        self._tasks = tasks
+        self._running: dict[str, str] = {}
+        self._change = asyncio.Lock()
+
+    def changed(self, name: str, spec: ModelSpec | None) -> None:
+        """This is served now under the name, or nothing."""
+        wanted = spec.digest if spec is not None and spec.app else ""
+        if self._running.get(name, "") == wanted:
+            return
+        self._running[name] = wanted
+        self._tasks.start(f"app of {name}", self._replace(name, spec if wanted else None))
+
+    async def _replace(self, name: str, spec: ModelSpec | None) -> None:
+        async with self._change:
+            await self._apps.drop([name])
+            if spec is not None:
+                self._apps.serve([spec])

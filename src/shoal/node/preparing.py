@@ -134,7 +134,7 @@ def spec_of(
         parameters={**spec.parameters, **service.parameters},
         environment={**spec.environment, **service.variables, **(variables or {})},
         description=service.description or spec.description,
-        app="",
+        app="" if shared else spec.app,
         batching=_batching(spec.batching, service),
         limits=_limits(spec.limits, service, shared=shared),
         digest=target.digest,

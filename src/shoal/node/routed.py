@@ -24,7 +24,7 @@ from shoal.core.metrics import Metrics
 from shoal.core.routes import NodeStatus
 from shoal.core.settings.node import NodeSettings
 from shoal.core.tasks import Tasks
-from shoal.node.apps import Apps
+from shoal.node.apps import Apps, FollowingApps
 from shoal.node.asking import Asking
 from shoal.node.control import OwnControl, home_folder
 from shoal.node.hosts import Hosts
@@ -83,6 +83,10 @@ class Routed:
         )
         self._follower = Follower(self._asking, source, self._state, self.models)
         self._tasks = Tasks()
+        following = FollowingApps(self.apps, self._tasks)
+        self.models.lifecycle.on_change.append(
+            lambda entry: following.changed(entry.key[0], entry.spec if entry.runner and not entry.key[1] else None)
+        )
 
     @property
     def control_url(self) -> str:
@@ -107,6 +111,7 @@ class Routed:
 
     async def stop(self, grace: float) -> None:
         """See `node.Content`."""
+        await self.apps.stop()
         await self.models.stop(grace)
         await self._hosts.stop()
         if self._own is not None:

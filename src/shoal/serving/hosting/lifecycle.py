@@ -82,6 +82,8 @@ class Lifecycle:
         self._drop = drop
         self._gate = asyncio.Semaphore(at_once)
         self._tasks = Tasks()
+        self.on_change: list[Callable[[Entry], None]] = []
+        """Called when an entry has got another runner, or has none any more."""
 
     async def close(self) -> None:
         """End what is under way; calls that wait are told."""
@@ -165,7 +167,7 @@ class Lifecycle:
         """
         if route.target is None:
             raise NotReady(route.reason or "no version is served")
-        prepared = await self._preparer.prepare(route, entry.key[1])
+        prepared = await self._prepare(entry, route)
         if entry.workers and route.service.autoscaling is not None:
             prepared = Prepared(_with_workers(prepared.spec, entry.workers), prepared.release)
         runner = self._make_runner(prepared.spec, route, lambda why: self._evicted(entry, runner, why))
@@ -176,6 +178,12 @@ class Lifecycle:
             prepared.release()
             raise
         self._take_over(entry, route, prepared, runner)
+
+    async def _prepare(self, entry: Entry, route: Route) -> Prepared:
+        try:
+            return await self._preparer.prepare(route, entry.key[1])
+        except NotFound as error:  # a file of it: that does not mean that there is no such model
+            raise NotReady(error.message, hint=error.hint) from error
 
     def _take_over(self, entry: Entry, route: Route, prepared: Prepared, runner: Runner) -> None:
         before, files = entry.spec.version, entry.prepared
@@ -189,6 +197,11 @@ class Lifecycle:
         self._journal.note(entry.spec.name, "rolled" if old is not None else "loaded", said)
         if old is not None and files is not None:
             self._tasks.start(f"drain {entry.spec.name}", _drain(old, files))
+        self._tell(entry)
+
+    def _tell(self, entry: Entry) -> None:
+        for tell in self.on_change:
+            tell(entry)
 
     def _failed(self, entry: Entry, error: Exception) -> None:
         if not isinstance(error, ShoalError):
@@ -220,15 +233,22 @@ class Lifecycle:
                 await self._change_live(entry, route)
 
     async def _start_or_note(self, entry: Entry, route: Route) -> None:
-        """Roll; a failure keeps what was served."""
+        """Roll; a failure keeps what was served.
+
+        Raises:
+            Unavailable: the files cannot be had just now; it is worth trying again.
+        """
         try:
             await self._start(entry, route)
         except ShoalError as error:
             version = route.target.version if route.target else ""
             told = f"version {version} is not served, version {entry.spec.version} goes on: {error.message}"
-            logger.error("a roll was stopped: %s", told, extra={"model": entry.spec.name})
-            self._journal.note(entry.spec.name, "roll_stopped", told)
+            if told != entry.failure:
+                logger.error("a roll was stopped: %s", told, extra={"model": entry.spec.name})
+                self._journal.note(entry.spec.name, "roll_stopped", told)
             entry.failure = told
+            if isinstance(error, Unavailable) and not isinstance(error, NotReady):
+                raise
 
     async def _change_live(self, entry: Entry, route: Route) -> None:
         """Sizes and batching change without a new worker process having to prove itself."""
@@ -271,6 +291,7 @@ class Lifecycle:
             entry.retire(why)
             entry.route = entry.prepared = None
             self._journal.note(entry.spec.name, "retired", why)
+            self._tell(entry)
             if runner is not None:
                 await runner.drain()
             if prepared is not None:
@@ -292,6 +313,7 @@ class Lifecycle:
         entry.runner = entry.route = entry.prepared = None
         entry.failure = ""
         self.lay_down(entry)
+        self._tell(entry)
         return prepared
 
 

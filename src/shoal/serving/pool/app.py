@@ -12,13 +12,13 @@ import logging
 import os
 import random
 import subprocess
-import sys
 from pathlib import Path
 
 from shoal.core.clock import Clock, monotonic
 from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
 from shoal.serving.pool.environment import worker_environment
+from shoal.serving.pool.interpreters import app_command
 from shoal.serving.pool.output import OutputLog
 from shoal.serving.pool.process import exit_reason
 from shoal.serving.pool.supervisor import CALM, Supervisor
@@ -88,7 +88,7 @@ class AppProcess:
         return exit_reason(code)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        command = [sys.executable, "-m", "shoal.serving.worker.app", "--socket", str(self._socket)]
+        command = [*app_command(self._spec.python), "--socket", str(self._socket)]
         reader, writer = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(

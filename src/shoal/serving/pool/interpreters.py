@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 
 MODULE = ("-m", "shoal.serving.worker")
+APP_MODULE = ("-m", "shoal.serving.worker.app")
 ISOLATED = ("-I", "-u", "-X", "faulthandler")
 
 
@@ -20,4 +21,13 @@ def worker_command(python: str = "") -> tuple[str, ...]:
     Args:
         python: the interpreter of a built environment (`ModelSpec.python`); "" is the node's own.
     """
-    return (python, *ISOLATED, *MODULE) if python else (sys.executable, *MODULE)
+    return (*_interpreter(python), *MODULE)
+
+
+def app_command(python: str = "") -> tuple[str, ...]:
+    """The same of a full-custom app's process; ``--socket PATH --folder PATH APP`` is added."""
+    return (*_interpreter(python), *APP_MODULE)
+
+
+def _interpreter(python: str) -> tuple[str, ...]:
+    return (python, *ISOLATED) if python else (sys.executable,)
