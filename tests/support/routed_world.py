@@ -161,6 +161,7 @@ class World:
     Attributes:
         broken: versions whose runner does not start.
         missing: versions whose files cannot be had.
+        refused: why the files of a version cannot be had just now.
     """
 
     def __init__(self, state: RouteState | None = None) -> None:
@@ -172,6 +173,7 @@ class World:
         self.runners: list[FakeRunner] = []
         self.broken: set[str] = set()
         self.missing: set[str] = set()
+        self.refused: dict[str, ShoalError] = {}
         self.released: list[str] = []
         self.held = False
         self.counted: list[str] = []
@@ -185,6 +187,8 @@ class World:
         await asyncio.sleep(0)
         if target.version in self.missing:
             raise NotReady("its files cannot be had")
+        if target.version in self.refused:
+            raise self.refused[target.version]
         workers = max(1, service.replicas)
         spec = ModelSpec(
             name=service.address,

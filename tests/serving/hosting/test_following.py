@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from shoal.core.errors import Unavailable
 from shoal.core.routes import Change, Feed, NodeStatus
 from shoal.serving.hosting.following import Follower, Reporter
 from shoal.serving.hosting.state import RouteState
@@ -142,6 +143,31 @@ def test_a_change_that_cannot_be_asked_for_is_tried_again_until_it_is_applied() 
         naps.wake.set()
         await settle()
         assert (await world.call("fraud")).outcome == b"2"
+
+    asyncio.run(main())
+
+
+def test_a_version_whose_store_is_down_is_rolled_to_when_it_is_back() -> None:
+    async def main() -> None:
+        world, naps = World(), Naps()
+        following = follower(world, naps)
+        world.control.put("iris", "1")
+        await following.start()
+        world.refused = {"2": Unavailable("the store is down")}
+        following.take(Feed(changes=(world.control.put("iris", "2"),), position=2))
+        await settle()
+        assert (await world.call("iris")).outcome == b"1"
+        assert "version 1 goes on: the store is down" in world.models.status()[0].reason
+        naps.wake.set()
+        await settle()
+        assert len(naps.asked) == 2
+        told = [event.what for event in world.journal.of("iris")]
+        assert told.count("roll_stopped") == 1, "told once, however often it is tried"
+        world.refused = {}
+        naps.wake.set()
+        await settle()
+        assert (await world.call("iris")).outcome == b"2"
+        assert world.models.status()[0].reason == ""
 
     asyncio.run(main())
 

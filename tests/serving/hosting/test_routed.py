@@ -167,6 +167,21 @@ def test_a_new_version_that_does_not_start_leaves_the_old_one_and_is_told_of() -
     asyncio.run(main())
 
 
+def test_a_model_whose_files_are_gone_is_not_ready_and_still_there() -> None:
+    async def main() -> None:
+        world = World()
+        world.control.put("iris", "1")
+        world.refused = {"1": NotFound("there is no blob abc", hint="push again")}
+        outcome = (await world.call("iris")).outcome
+        assert isinstance(outcome, NotReady)
+        assert (outcome.message, outcome.hint) == ("model 'iris' is not ready: there is no blob abc", "push again")
+        world.refused = {}
+        world.clock.advance(2.0)
+        assert (await world.call("iris")).outcome == b"1"
+
+    asyncio.run(main())
+
+
 def test_sizes_and_batching_change_without_new_workers() -> None:
     async def main() -> None:
         world = World()
