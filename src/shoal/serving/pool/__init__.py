@@ -1,5 +1,6 @@
 """The parent's side of workers: processes, their channels, their supervision.
 
 Read in this order: `jobs` (what is sent), `pool` (all workers of a model version), `member` (one worker), `process`
-and `channel` (its operating-system side), `supervisor` (pure: when to start it again).
+and `channel` (its operating-system side), `keeper` and `supervisor` (it is started again; when is pure). Workers that
+many models share: `shared`, and from there `seat`, `place`, `loads`, `line`.
 """
