@@ -35,6 +35,9 @@ from shoal.control.artifacts.usage import Room, Usage
 from shoal.core.errors import StorageFull
 from shoal.core.registry import Manifest
 
+ATTEMPTS = 10
+"""Room that one process made may be taken by another before it takes it itself."""
+
 _WHAT = "the cache of artifacts"
 
 
@@ -189,13 +192,15 @@ class ArtifactCache:
 
     def _make_room(self, size: int, whole: int) -> Room:
         self._usage.recount()
-        for _ in range(2):
+        for _ in range(ATTEMPTS):
             if room := self._usage.take(size):
                 return room
             evicted, freed = self._evictor.evict(self._usage.held() + size - self._usage.limit, self._usage.limit)
             self._usage.give_back(freed)
             with self._guard:
                 self.evictions += evicted
+            if not freed:
+                break
         if room := self._usage.take(size):
             return room
         raise self._full(whole)

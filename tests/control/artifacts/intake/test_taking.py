@@ -317,6 +317,26 @@ def test_other_disguises_are_refused(tmp_path: Path, name: str, data: bytes) -> 
 
 
 @pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("labels.txt", b"cat\ndog\nfish\n"),
+        ("labels.txt", b"iris\nrose\n(other)\n"[5:]),
+        ("labels.txt", b"(d\nMZ is a country\nBZh1\n"),
+        ("labels.txt", b"MZ is short for Mozambique, and this line is longer than sixty characters"),
+        ("labels.txt", b"BZh9 is a word"),
+        ("model.yaml", b"# a comment\ndescription: text\n"),
+        ("README.md", b"#! is not looked at here"),
+        ("config.json", b"\xef\xbb\xbf {}"),
+        ("values.json", b"-1"),
+        ("empty.txt", b""),
+    ],
+)
+def test_ordinary_files_are_not_taken_for_others(tmp_path: Path, name: str, data: bytes) -> None:
+    folder = lay(tmp_path / "in", {name: data, "m.onnx": ONNX})
+    assert take_in(folder, tmp_path / "staging").runtime == "onnx"
+
+
+@pytest.mark.parametrize(
     ("files", "runtime", "code"),
     [
         ({"m.pkl": PICKLES[4]}, "sklearn", "is a pickle"),

@@ -16,16 +16,16 @@ _HEAD = 512
 _ZIP = "a zip archive"
 _STRANGERS = (
     (re.compile(rb"\x80[\x02-\x05]"), "a pickle"),
-    (re.compile(rb"\(?[ci][A-Za-z_][A-Za-z0-9_.]*\n[A-Za-z_]"), "a pickle"),
-    (re.compile(rb"\([dlt]p?[0-9]*\n"), "a pickle"),
+    (re.compile(rb"\(?[ci][A-Za-z_][A-Za-z0-9_.]*\n[A-Za-z_][A-Za-z0-9_.]*\n(p[0-9]+\n|q[\x00-\x08]|\()"), "a pickle"),
+    (re.compile(rb"\([dlt]p[0-9]+\n"), "a pickle"),
     (re.compile(rb"PK\x03\x04"), _ZIP),
     (re.compile(rb"\x1f\x8b"), "a gzip file"),
-    (re.compile(rb"BZh[1-9]"), "a bzip2 file"),
+    (re.compile(rb"BZh[1-9]1AY&SY"), "a bzip2 file"),
     (re.compile(rb"\xfd7zXZ\x00"), "an xz file"),
     (re.compile(rb"7z\xbc\xaf\x27\x1c"), "a 7z archive"),
     (re.compile(rb"Rar!\x1a\x07"), "a RAR archive"),
     (re.compile(rb"\x7fELF"), "a program"),
-    (re.compile(rb"MZ.{58}", re.DOTALL), "a program"),
+    (re.compile(rb"MZ.[\x00-\x03]", re.DOTALL), "a program"),
     (re.compile(rb"#!/"), "a script"),
     (re.compile(rb"\x89HDF\r\n\x1a\n"), "an HDF5 file"),
 )
