@@ -29,6 +29,8 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w./-]+/[\w.-]+\.(?:py|yaml))\b")
 COMMENT = re.compile(r"\s{2,}#.*$")
 START_SECONDS = 60.0
+COMMAND_SECONDS = 240.0
+"""How long one command may take: the longest is a script that walks through an example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class Reader:
 
     def _run(self, command: list[str], where: str) -> str:
         seen = subprocess.run(
-            command, cwd=self.home, env=self._environment(), capture_output=True, text=True, timeout=60
+            command, cwd=self.home, env=self._environment(), capture_output=True, text=True, timeout=COMMAND_SECONDS
         )
         assert seen.returncode == 0, f"{where}: {command[-1]}\n{seen.stdout}{seen.stderr}"
         return seen.stdout
@@ -140,7 +142,7 @@ class Reader:
     def _environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "SHOAL"))}
-        own = {"SHOAL_URL": self.url or DEFAULT, "SHOAL_HOME": str(self.home / ".shoal")}
+        own = {"SHOAL_URL": self.url or DEFAULT, "SHOAL_HOME": str(self.home / ".shoal"), "SHOAL_CONTROL_PORT": "0"}
         return {**clean, "PATH": path, **own, "COLUMNS": "120"}
 
     def _serve(self, command: str) -> None:

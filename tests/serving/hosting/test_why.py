@@ -52,6 +52,14 @@ def test_a_missing_version_and_the_last_eviction_are_told() -> None:
     assert said[2] == "last time it was evicted: b needed 3 MB"
 
 
+def test_a_failure_that_a_later_load_has_overtaken_is_not_told() -> None:
+    failed, evicted = {"what": "failed", "detail": "no such version"}, {"what": "evicted", "detail": "b needed 3 MB"}
+    loaded = {"what": "loaded", "detail": "version 3"}
+    assert sentences({"state": "READY", "reason": "", "events": [failed, loaded]}) == ["it answers"]
+    assert "3 MB" in sentences({"state": "READY", "reason": "", "events": [evicted, failed, loaded]})[-1]
+    assert "no such version" in sentences({"state": "READY", "reason": "", "events": [loaded, failed]})[-1]
+
+
 def test_seats_are_told_as_the_pool_says_them() -> None:
     assert sentences({"state": "READY", "reason": "", "seats": ["in worker 1 of pool shared"]})[-1].startswith(
         "in worker"

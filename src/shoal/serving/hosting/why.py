@@ -15,6 +15,8 @@ LONG_QUEUE = 2.0
 FEW_BATCHES = 10
 """Of fewer batches nothing is concluded: the first requests have waited for the model to be loaded."""
 TOLD_EVENTS = ("evicted", "failed", "roll_stopped", "refused")
+OVERTAKEN = ("loaded", "rolled")
+"""After one of these, an earlier failure is of no interest any more."""
 
 
 def sentences(facts: Facts) -> list[str]:
@@ -80,7 +82,11 @@ def _figure(number: float) -> str:
 
 
 def _last_event(facts: Facts) -> str:
+    mended = False
     for event in reversed(facts.get("events") or []):
+        mended = mended or event["what"] in OVERTAKEN
+        if mended and event["what"] != "evicted":
+            continue
         if event["what"] in TOLD_EVENTS and event["detail"] != facts.get("failure"):
             return f"last time it was {event['what'].replace('_', ' ')}: {event['detail']}"
     return ""
