@@ -20,12 +20,12 @@ uploads: 16
 """
 
 INTRODUCTION = """\
-Control needs no settings: `shoal control` works with these defaults. Values come, the later over the earlier, from a file
-(`shoal control --config control.yaml`), from the environment, and from the command line. Lists in the environment are
-separated by commas.
+Control needs no settings: `shoal control` works with these defaults. Values come, the later over the earlier, from a
+file (`shoal control --config control.yaml`), from the environment, and from the command line. Lists in the environment
+are separated by commas.
 
-Passwords are not written into settings: the database's come from `PGPASSWORD` or a `.pgpass` file, those of an object store
-from its own variables, such as `AWS_ACCESS_KEY_ID`.
+Passwords are not written into settings: the database's come from `PGPASSWORD` or a `.pgpass` file, those of an object
+store from its own variables, such as `AWS_ACCESS_KEY_ID`.
 """
 
 OTHER_VARIABLES = """\
