@@ -143,6 +143,7 @@ class SharedWorld:
         self.pool = ObjectPool("objects", SharedSettings(idle_seconds=None, min_residence=0.0, **settings))  # type: ignore[arg-type]
         self._instruments = Instruments(Metrics())
         self.calls: list[AwaitedCall] = []
+        self.models: dict[AwaitedCall, int] = {}
         self.runners = [self._runner(number) for number in range(models)]
 
     def _runner(self, number: int) -> ModelRunner:
@@ -165,7 +166,16 @@ class SharedWorld:
     def submit(self, number: int) -> None:
         call = AwaitedCall(b"%d" % len(self.calls))
         self.calls.append(call)
+        self.models[call] = number
         self.runners[number % len(self.runners)].dispatch.submit(call)
+
+    def cancel(self, number: int) -> None:
+        """The caller of one of the calls that wait goes away."""
+        waiting = [at for at, call in enumerate(self.calls) if not call.outcome.done()]
+        if waiting:
+            call = self.calls[waiting[number % len(waiting)]]
+            self.runners[self.models[call] % len(self.runners)].dispatch.cancel(call)
+            call.outcome.cancel()
 
     async def replace(self, number: int) -> None:
         """Drop a runner as hosting does, and make a new one."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal.core.errors import NotReady, PoisonInput
+from shoal.core.errors import DeadlineExceeded, NotReady, PoisonInput
 from shoal.core.model import Batching, Limits, ModelState
 from support.running import run
 from support.sharing import Sharing, make_pool, seat_of
@@ -123,6 +123,24 @@ def test_a_model_in_use_is_never_let_go_of_and_a_load_waits_for_it() -> None:
             assert slow.done()
             assert await slow == b"ok:sleep:0.3"
             assert sharing.resident() == ["other"]
+
+    run(main())
+
+
+def test_a_load_that_nobody_waits_for_any_more_is_left_out(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with make_pool() as sharing:
+            slow = await sharing.model("slow", parameters={"load": "sleep:0.3"})
+            marker = tmp_path / "loads"
+            late = await sharing.model("late", parameters={"marker": str(marker)})
+            first = slow.submit("x")
+            (outcome,) = await late.ask("y", timeout=0.05)
+            assert isinstance(outcome, DeadlineExceeded)
+            assert await first == b"ok:x"
+            await sharing.until(lambda: bool(sharing.evicted))
+            assert not marker.exists()
+            assert sharing.evicted == [("late", "whoever had asked for it was gone before its turn")]
+            assert await late.ask("z") == ["ok:z"]
 
     run(main())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from shoal.core.call import State
 from shoal.serving.pool.jobs import Job, Loss
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ class Lease:
         self.key = key
         self.stay = Stay.WAITING
         self.held: Job | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody still waits for the job that waits for the load; a load without one is wanted as such."""
+        return self.held is None or any(call.state is not State.DONE for call in self.held.calls)
 
     def give_back_held(self, reason: str) -> None:
         """The job that waits goes back to where it came from: nobody has looked at it."""

@@ -1,8 +1,8 @@
 """The loads of one shared worker: one model at a time, in the order in which they were asked for.
 
 What has to go for a model is decided in `core.placement.residency`, by what was measured; it goes before the load
-begins. A model that cannot be had there is refused with the reason; one that only has to wait until something is given
-back does so, and those behind it wait with it.
+begins. A load that nobody waits for any more is left out. A model that cannot be had there is refused with the reason;
+one that only has to wait until something is given back does so, and those behind it wait with it.
 """
 
 from __future__ import annotations
@@ -92,6 +92,10 @@ class Loads:
 
     async def _load(self, member: Member, lease: Lease) -> None:
         seat = lease.seat
+        if not lease.is_wanted:
+            self._place.forget(lease)
+            seat.given_up(lease)
+            return
         need = seat.expected_bytes()
         if not await self._make_room(lease, need):
             return

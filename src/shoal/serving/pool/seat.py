@@ -226,7 +226,13 @@ class Seat:
         self.on_change()
         if (self.spec.pinned or self._arrivals) and not self._trying:
             self._pool.call_when_up(self)
-        asyncio.get_running_loop().call_soon(self._ask_again, reason)
+        asyncio.get_running_loop().call_soon(self._ask_again, f"its worker ended ({reason})")
+
+    def given_up(self, lease: Lease) -> None:
+        """Whoever waited for the load has gone."""
+        self._drop(lease)
+        lease.give_back_held("given_up")
+        asyncio.get_running_loop().call_soon(self._ask_again, "whoever had asked for it was gone before its turn")
 
     def unhoused(self, why: str) -> None:
         """No worker of the pool can be kept up."""
@@ -239,12 +245,12 @@ class Seat:
             self._move_in(None)
         self.on_room()
 
-    def _ask_again(self, reason: str) -> None:
-        """Called when the worker's other jobs have been given back, too. If nobody needs the model, that was it."""
+    def _ask_again(self, why: str) -> None:
+        """Called when all jobs have been given back. If nobody needs the model any more, its owner is told why."""
         self.on_room()
         if not (self.leases or self._stopped or self._trying or self.failure or self._pool.is_waiting(self)):
-            self.memory.gone = f"its worker ended ({reason})"
-            self.on_evicted(self.memory.gone)
+            self.memory.gone = why
+            self.on_evicted(why)
 
     # Its own affairs.
 
