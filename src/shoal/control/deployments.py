@@ -15,6 +15,7 @@ from shoal.control.registry.nodes import Nodes
 from shoal.control.registry.records import ServiceRecord
 from shoal.control.services.diffing import diff
 from shoal.control.services.promotion import promote
+from shoal.control.services.resolving import Resolver
 from shoal.core.catalogue import Difference, NodeHealth, ServiceEntry
 from shoal.core.errors import Conflict, InvalidInput, NotFound
 from shoal.core.service import Service
@@ -34,6 +35,7 @@ class Deployments:
 
     def __init__(self, registry: Registry, nodes: Nodes, node_seconds: float) -> None:
         self._registry = registry
+        self._resolver = Resolver(registry)
         self._nodes = nodes
         self._node_seconds = node_seconds
 
@@ -74,9 +76,10 @@ class Deployments:
 
         Raises:
             NotFound: the namespace of the service, or its model, is not there.
-            Conflict: another revision than expected is there.
+            Conflict: another revision than expected is there; or what is served now would have no version any more.
         """
         self._registry.model(service.model_namespace, service.model)
+        self._resolver.refuse_end(service)
         return self._entry(self._registry.put_service(service, actor=actor, expected=expected))
 
     def delete(self, namespace: str, name: str, environment: str, *, actor: str) -> None:

@@ -52,6 +52,19 @@ def test_the_model_must_be_there_and_the_path_must_agree(control: World) -> None
     assert control.problem("PUT", PATH, json=asked) == (400, "invalid_input")
 
 
+def test_a_change_that_would_end_what_is_served_is_refused(control: World) -> None:
+    control.deploy()
+    for change in ({"ref": "9"}, {"ref": "candidate"}):
+        asked = {"service": {"name": "iris", "model": "iris", **change}}
+        told = control.ask("PUT", PATH, json=asked)
+        assert (told.status_code, told.json()["code"]) == (409, "conflict")
+        assert change["ref"] in told.json()["error"]
+        assert "push or stage that version first" in told.json()["hint"]
+    assert control.get(PATH)["revision"] == 1
+    waiting = control.deploy("early", ref="candidate")
+    assert control.deploy("early", ref="9")["revision"] == waiting["revision"] + 1, "nothing is served that would end"
+
+
 def test_scaling_keeps_the_rest_and_is_bounded(control: World) -> None:
     control.deploy(cpu=2.0)
     scaled = control.ask("POST", f"{PATH}/scale", json={"replicas": 90}).json()

@@ -83,6 +83,27 @@ def test_what_the_registry_refuses_is_told_once_and_tried_again(folder: Path, re
     assert replicas(registry) == {"wine": 1, "iris@team-a": 1}
 
 
+def test_an_edit_that_would_end_what_is_served_waits_for_its_version(folder: Path, registry: Any) -> None:
+    push(registry, "iris", stages=("production",))
+    file = folder / "iris.yaml"
+    file.write_text("name: iris\n")
+    watched, told = source(folder, registry)
+    watched.look()
+    for text in ("name: iris\nversion: 2\n", "name: iris\nstage: candidate\n", "name: iris\nmodel: irs\n"):
+        file.write_text(text)
+        look(watched)
+        assert Resolver(registry).resolve("iris").target
+    assert len(told) == 3
+    assert all("iris would not be served any more" in each.reason for each in told)
+    file.write_text("name: iris\nversion: 2\n")
+    look(watched)
+    push(registry, "iris")
+    look(watched)
+    target = Resolver(registry).resolve("iris").target
+    assert target
+    assert target.version == "2"
+
+
 def test_what_left_the_folder_while_nobody_looked_is_deleted(folder: Path, registry: Any) -> None:
     (folder / "iris.yaml").write_text("name: iris\n")
     (folder / "wine.yaml").write_text("name: wine\n")

@@ -18,7 +18,7 @@ import msgspec
 
 from shoal.control.services import serving
 from shoal.control.services.store import Store
-from shoal.core.errors import NotFound, PermissionDenied, ShoalError
+from shoal.core.errors import Conflict, NotFound, PermissionDenied, ShoalError
 from shoal.core.registry import LATEST, PRODUCTION
 from shoal.core.routes import Change, Fetched, Route, Target
 from shoal.core.service import Service, address
@@ -68,6 +68,20 @@ class Resolver:
             NotFound: there is no such namespace.
         """
         return self._route(service, 0).reason
+
+    def refuse_end(self, service: Service) -> None:
+        """Refuse a change that would end what is served: a version that is not there is a mistake, and no wish.
+
+        Raises:
+            Conflict: the service as it is can be served, and as it would be it could not.
+        """
+        try:
+            there = self._registry.service(service.namespace, service.name, service.environment).service
+        except NotFound:
+            return
+        if (reason := self.check(service)) and not self.check(there):
+            hint = "push or stage that version first; `shoal undeploy` ends a service"
+            raise Conflict(f"{service.address} would not be served any more: {reason}", hint=hint, field="service")
 
     def affected(self, change: Change) -> frozenset[str]:
         """The addresses whose routes may be others after a change.

@@ -1,7 +1,8 @@
 """A folder of service files as the source of what is deployed: read at start, and followed while control runs.
 
 The folder says, the registry keeps: what is put here is served as if it had been deployed by a command, so both ways
-give the same routes. What the registry refuses (a namespace that is not there) is told once, and tried again.
+give the same routes. What the registry refuses (a namespace that is not there), and a change to a version that is not
+there, which would end what is served, is told once, and tried again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from shoal.control.registry.records import ServiceRecord
+from shoal.control.services.resolving import Resolver
 from shoal.control.services.scanning import Folder, Key
+from shoal.control.services.store import Store
 from shoal.control.services.watching import Refusal, Step, Watcher
 from shoal.core.errors import ShoalError
 from shoal.core.registry import DEFAULT_NAMESPACE
@@ -26,12 +29,8 @@ ACTOR = "service files"
 PAGE = 500
 
 
-class Sink(Protocol):
+class Sink(Store, Protocol):
     """Where services go: a part of `control.registry.Registry`."""
-
-    def services(self, *, limit: int = 100, after: tuple[str, str, str] = ...) -> list[ServiceRecord]: ...
-
-    def put_service(self, service: Service, *, actor: str = "") -> ServiceRecord: ...
 
     def delete_service(
         self, namespace: str, name: str, environment: str = ..., *, actor: str = ""
@@ -61,6 +60,7 @@ class Source:
     ) -> None:
         self._folder = Folder(path, namespace=namespace)
         self._sink = sink
+        self._resolver = Resolver(sink)
         self._refused = refused or _log
         self._watcher = Watcher(_put_before(sink))
         self._failed: dict[Key, str] = {}
@@ -73,10 +73,14 @@ class Source:
             self._refuse(refusal)
         for service in step.puts:
             key = (service.namespace, service.name, service.environment)
-            self._try(key, partial(self._sink.put_service, service, actor=ACTOR))
+            self._try(key, partial(self._put, service))
         for key in step.deletes:
             self._try(key, partial(self._sink.delete_service, *key, actor=ACTOR))
         return step
+
+    def _put(self, service: Service) -> ServiceRecord:
+        self._resolver.refuse_end(service)
+        return self._sink.put_service(service, actor=ACTOR)
 
     def _try(self, key: Key, act: Callable[[], ServiceRecord]) -> None:
         namespace, name, environment = key
