@@ -17,7 +17,7 @@ from shoal.client.control import ControlClient
 from shoal.core.errors import NotFound, NotReady, PoisonInput
 from shoal.core.service import Autoscaling, Cache
 from shoal.testing.node import RunningNode, serve
-from support.platform import Load, call, deploy, push, push_faults, push_oracle, ready, right, until
+from support.walking import Load, call, deploy, push, push_faults, push_oracle, ready, right, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
