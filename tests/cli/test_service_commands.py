@@ -117,3 +117,10 @@ def test_waiting_ends_when_a_node_answers_with_it(shoal: Give, control: ControlC
 def test_waiting_ends_with_the_reason(shoal: Give, file: Path) -> None:
     told = shoal("deploy", "-f", file, "--env", "production", "--wait", "--timeout", 0.1, code=1)
     assert "is not ready after 0.1 s: no node has reported it" in told
+
+
+def test_nobody_waits_for_a_version_that_is_not_there(shoal: Give, tmp_path: Path, file: Path) -> None:
+    early = tmp_path / "early.yaml"
+    early.write_text("name: early\nmodel: iris\nstage: canary\n")
+    told = shoal("deploy", "-f", early, "--wait", code=1)
+    assert "early is deployed and cannot answer yet: the model iris" in told

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from shoal.core.settings import model_file_schema
+from shoal.core.settings.control import ControlSettings
 from shoal.core.settings.merlin_schema import (
     MerlinArtifact,
     MerlinComet,
@@ -20,7 +21,7 @@ from shoal.core.settings.merlin_schema import (
     MerlinModel,
     MerlinScaling,
 )
-from shoal.core.settings.node import NodeSettings
+from shoal.core.settings.node import CardSettings, NodeSettings, PoolSettings
 from shoal.core.settings.services import service_file_schema
 from shoal.serving.adapters.catalog import RUNTIMES
 from shoal.serving.gateway.problems import OUTCOMES
@@ -53,10 +54,23 @@ def test_the_page_of_service_yaml_names_every_field() -> None:
 
 def test_the_page_of_settings_names_every_field_and_its_variable() -> None:
     page = (REFERENCE / "settings.md").read_text()
-    names = {*NodeSettings.model_fields} - {"limits"}
+    names = {*NodeSettings.model_fields} - {"limits", "environments", "pools", "devices"}
     limits = NodeSettings().wire_limits.__slots__
+    nested = {*PoolSettings.model_fields, *CardSettings.model_fields, "environments", "pools", "devices"}
     assert [name for name in names if f"`SHOAL_{name.upper()}`" not in page] == []
+    assert [name for name in nested if f"| `{name}` |" not in page] == []
     assert [name for name in limits if f"`SHOAL_LIMITS__{name.upper()}`" not in page] == []
+
+
+def test_the_page_of_control_names_every_field() -> None:
+    page = (REFERENCE / "control-settings.md").read_text()
+    assert [name for name in ControlSettings.model_fields if f"| `{name}` |" not in page] == []
+
+
+def test_the_page_of_metrics_names_those_of_pools_and_of_the_cache() -> None:
+    page = (REFERENCE / "metrics.md").read_text()
+    wanted = ("shoal_pool_reclaimed_bytes_total", "shoal_cache_requests_total", "shoal_unserved_total")
+    assert [name for name in wanted if f"| `{name}` |" not in page] == []
 
 
 def test_every_error_and_runtime_has_its_line() -> None:
@@ -65,10 +79,12 @@ def test_every_error_and_runtime_has_its_line() -> None:
     assert [name for name in RUNTIMES if f"## {name}\n" not in runtimes] == []
 
 
-@pytest.mark.parametrize("name", ["model.schema.json", "node.schema.json", "service.schema.json"])
+@pytest.mark.parametrize(
+    "name", ["model.schema.json", "node.schema.json", "control.schema.json", "service.schema.json"]
+)
 def test_each_field_of_a_schema_has_a_meaning(name: str) -> None:
     schema = json.loads((REFERENCE / name).read_text())
-    kinds = [schema, *schema["$defs"].values()]
+    kinds = [schema, *schema.get("$defs", {}).values()]
     assert [field for kind in kinds for field, each in kind["properties"].items() if "description" not in each] == []
 
 

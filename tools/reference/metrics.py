@@ -1,21 +1,27 @@
-"""The page of the metrics: the families of a node that is put together as in service, but never started."""
+"""The page of the metrics: the families of nodes that are put together as in service, but never started."""
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
 
 from reference.markdown import code, page, table
 
-from shoal.core.metrics import MAX_CHILDREN, ROWS, SECONDS, AnyFamily, Histogram
+from shoal.core.metrics import MAX_CHILDREN, ROWS, SECONDS, AnyFamily, Histogram, Metrics
 from shoal.core.settings.node import NodeSettings
 from shoal.node import Node
+from shoal.node.routed import Routed
 
 INTRODUCTION = """\
 `GET /metrics` on the data port, in the text format of Prometheus. A family appears with its first value. Percentiles
 are never computed here: histograms are, so that quantiles may be taken over any number of nodes. The node's own
 processor time, memory and open files come with them, as `process_cpu_seconds_total`, `process_resident_memory_bytes`,
 `process_open_fds` and their like.
+
+A model without a service is told under the name of its pool (`pool:shared`, without a version): a node may serve a
+hundred thousand of them. Families of pools (`shoal_pool_...`), of the prediction cache (`shoal_cache_...`) and
+`shoal_unserved_total` are those of a node that serves a registry.
 """
 
 QUERIES = {
@@ -25,6 +31,12 @@ QUERIES = {
     ),
     "share of that time spent waiting": "rate(shoal_queue_seconds_sum[5m]) / rate(shoal_request_seconds_sum[5m])",
     "rows per batch": "rate(shoal_batch_rows_sum[5m]) / rate(shoal_batch_rows_count[5m])",
+    "models loaded into shared pools per second": "sum by (pool) (rate(shoal_pool_loads_total[5m]))",
+    "models pushed out of memory by others": 'sum by (pool) (rate(shoal_pool_evictions_total{why="pressure"}[5m]))',
+    "share of requests that the prediction cache has answered": (
+        'sum by (model) (rate(shoal_cache_requests_total{what=~"hit|joined"}[5m])) '
+        "/ sum by (model) (rate(shoal_cache_requests_total[5m]))"
+    ),
     "deaths of workers": "sum by (model, reason) (increase(shoal_worker_restarts_total[15m]))",
 }
 
@@ -50,12 +62,18 @@ def make() -> str:
 
 
 def families() -> list[AnyFamily]:
-    """Every family that a node has, in the order of their names."""
+    """Every family that a node of files or of a registry has, in the order of their names."""
+    with tempfile.TemporaryDirectory() as home:
+        files, registry = asyncio.run(_both(home))
+    named = {family.name: family for family in [*files, *registry]}
+    return [named[name] for name in sorted(named)]
 
-    async def made() -> list[AnyFamily]:
-        return Node(NodeSettings.model_validate({"port": 0}), [Path()]).metrics.families
 
-    return sorted(asyncio.run(made()), key=lambda family: family.name)
+async def _both(home: str) -> tuple[list[AnyFamily], list[AnyFamily]]:
+    settings = NodeSettings.model_validate({"port": 0, "home": home, "name": "node", "control": "http://127.0.0.1:9"})
+    node, metrics = Node(settings, [Path()]), Metrics()
+    await Routed(settings, metrics).stop(0.0)
+    return node.metrics.families, metrics.families
 
 
 def _kind(family: AnyFamily) -> str:

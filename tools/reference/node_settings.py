@@ -1,4 +1,4 @@
-"""The page of the node's settings: each field of `NodeSettings` and `WireLimits` with unit, default and variable."""
+"""The page of the node's settings: each field of `NodeSettings`, pools, cards and `WireLimits`, with its variable."""
 
 from __future__ import annotations
 
@@ -22,11 +22,34 @@ grace_seconds: 20
 limits:
   body_bytes: 16777216
   connections: 2000
+# of a node that serves a registry:
+environments: [production]
+cache: 50Gi
+pools:
+  shared: {workers: 4, memory: 2Gi, preload: [sklearn]}
+  large: {workers: 1, memory: 8Gi, idle_seconds: null}
+devices:
+  - {id: "0", memory: 24Gi, model: nvidia-a30}
 """
 
 INTRODUCTION = """\
-A node needs no settings: `shoal serve models/` works with these defaults. Values come, the later over the earlier,
-from a file (`shoal serve --config shoal.yaml`), from the environment, and from the command line.
+A node needs no settings: `shoal serve models/`, for files, and `shoal serve`, for a registry, work with these defaults.
+Values come, the later over the earlier, from a file (`shoal serve --config shoal.yaml`), from the environment, and from
+the command line. A list or a mapping belongs into the file.
+"""
+
+POOLS = """\
+Shared pools by name: worker processes that hold many models each ([many-models.md](../guides/many-models.md)). By
+default there is one, `shared`, from which models without a service are served; name it, too, when you name others.
+"""
+
+DEVICES = """\
+The accelerators of this machine that services may ask for. Nothing is looked for: what is not named here is not given
+out.
+"""
+
+SIZES = """\
+A size is a number of bytes, or has a unit: `k`, `M`, `G`, `T` (thousands), `Ki`, `Mi`, `Gi`, `Ti` (1,024s).
 """
 
 LIMITS = """\
@@ -38,6 +61,9 @@ OTHER_VARIABLES = """\
 commands that call one ([cli.md](cli.md)).
 """
 
+ONLY_IN_FILES = ("environments", "pools", "devices")
+"""Lists and mappings, which a variable does not hold."""
+SIZE = ["integer", "string"]
 UNITS = {"bytes": "bytes", "seconds": "seconds"}
 
 
@@ -52,7 +78,7 @@ def schema() -> dict[str, Any]:
 
 def make() -> str:
     """The page."""
-    NodeSettings.model_validate({"port": 9000, "limits": {"body_bytes": 1}})
+    kinds = NodeSettings.model_json_schema()["$defs"]
     return page(
         "Settings of a node",
         INTRODUCTION,
@@ -60,9 +86,17 @@ def make() -> str:
         "The JSON Schema for editors is [node.schema.json](node.schema.json).",
         "## Fields",
         _fields(),
+        "## `pools`",
+        POOLS,
+        _nested(kinds["PoolSettings"]),
+        "## `devices[]`",
+        DEVICES,
+        _nested(kinds["CardSettings"]),
         "## `limits`",
         LIMITS,
         _limits(),
+        "## Sizes",
+        SIZES,
         "## Other variables",
         OTHER_VARIABLES,
     )
@@ -77,8 +111,8 @@ def _fields() -> str:
             (
                 f"`{name}`",
                 _kind(each),
-                code(each.get("default")),
-                f"`{PREFIX}{name.upper()}`",
+                _default(each),
+                "" if name in ONLY_IN_FILES else f"`{PREFIX}{name.upper()}`",
                 f"`--{name.replace('_', '-')}`" if name in options else "",
                 each["description"],
             )
@@ -88,9 +122,32 @@ def _fields() -> str:
     )
 
 
+def _nested(kind: dict[str, Any]) -> str:
+    """The table of the fields of a pool or a card."""
+    required = kind.get("required", ())
+    return table(
+        ("field", "type", "default", "meaning"),
+        (
+            (f"`{name}`", _kind(each), "required" if name in required else _default(each), each["description"])
+            for name, each in kind["properties"].items()
+        ),
+    )
+
+
 def _kind(field: dict[str, Any]) -> str:
-    paths = [each for each in field.get("anyOf", ()) if each.get("format") == "path"]
-    return "path" if paths else kind_of(field)
+    kinds = field.get("anyOf", (field,))
+    if any(each.get("format") == "path" for each in kinds):
+        return "path"
+    return "size" if any(each.get("type") == SIZE for each in kinds) else kind_of(field)
+
+
+def _default(field: dict[str, Any]) -> str:
+    value = field.get("default")
+    if value in (None, [], ()) or isinstance(value, dict):
+        return ""
+    if _kind(field) == "size":
+        return f"`{value // 1024**3}Gi`" if value % 1024**3 == 0 else f"`{value // 1024**2}Mi`"
+    return code(value)
 
 
 def _limits() -> str:

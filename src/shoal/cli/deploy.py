@@ -143,22 +143,26 @@ def _wait(client: ControlClient, entry: ServiceEntry, timeout: float) -> Service
     """Wait until a node answers with what was deployed.
 
     Raises:
+        NotReady: there is no version that could answer.
         DeadlineExceeded: none does in time; the sentence says why.
     """
     import time
 
-    from shoal.core.errors import DeadlineExceeded
+    from shoal.core.errors import DeadlineExceeded, NotReady
 
     service, deadline = entry.service, time.monotonic() + timeout
     while True:
         route = client.route(service.address)
+        if route.reason:
+            hint = "push the version or move the stage: nodes follow by themselves"
+            raise NotReady(f"{service.address} is deployed and cannot answer yet: {plain(route.reason)}", hint=hint)
         seen = client.service(service.namespace, service.name, service.environment)
         version = route.target.version if route.target else ""
         states = [each.status for each in seen.health]
         if version and any(each.state == "READY" and each.version == version for each in states):
             return seen
         if time.monotonic() >= deadline:
-            why = route.reason or next((each.reason for each in states if each.reason), "") or "no node has reported it"
+            why = next((each.reason for each in states if each.reason), "") or "no node has reported it"
             raise DeadlineExceeded(
                 f"{service.address} is not ready after {timeout:g} s: {why}", hint="see shoal services"
             )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from shoal.cli.asking import Ca, Url, Version
+from shoal.cli.failures import told
 
 EPILOG = """
 Examples:
@@ -27,7 +28,8 @@ def why(
     """Say why a model is slow, not ready, not in memory or refused, which version answers, and where it sits."""
     import json
 
-    facts = _ask(url, model, version, ca)
+    with told():
+        facts = _ask(url, model, version, ca)
     if as_json:
         print(json.dumps(facts, indent=2))
     else:
