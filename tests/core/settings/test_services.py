@@ -160,7 +160,7 @@ def test_every_field_of_a_service_can_be_said() -> None:
 
 
 def test_every_limit_of_a_model_has_its_place() -> None:
-    elsewhere = {"workers", "memory_bytes", "timeout_seconds"}
+    elsewhere = {"workers", "memory_bytes", "timeout_seconds", "cpu"}
     assert set(Limits.__struct_fields__) == {*RunLimitsFields.model_fields, *elsewhere}
 
 
