@@ -1,7 +1,7 @@
 """The code in documentation, found and run.
 
     # models/x/model.py   a `python` or `yaml` block that begins with a path is a file of the reader's
-    sh                    commands, run in order; `shoal serve` goes on in the background until the document ends
+    sh                    commands, run in order; `shoal serve` goes on in the background until the next one, or the end
     python                a program of its own
     output                what the block before it has printed; `...` stands for anything
 
@@ -76,12 +76,16 @@ class Reader:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop_serving()
+
+    def _stop_serving(self) -> None:
         if self._node is not None:
             self._node.send_signal(signal.SIGTERM)
             try:
                 self._node.wait(20)
             finally:
                 self._node.kill()
+                self._node = None
 
     def read(self, document: Path) -> int:
         """Do all that the document says; how many blocks were run.
@@ -146,7 +150,7 @@ class Reader:
         return {**clean, "PATH": path, **own, "COLUMNS": "120"}
 
     def _serve(self, command: str) -> None:
-        assert self._node is None, "a document starts one node"
+        self._stop_serving()
         reader, writer = os.pipe()
         words = [*shlex.split(command), "--port", "0", "--ready-fd", str(writer)]
         with (self.home / "node.log").open("wb") as log:

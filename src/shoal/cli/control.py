@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shoal.cli.reaching import HomeFolder
+from shoal.cli.reaching import HomeFolder, needing_control
 
 EPILOG = """
 Examples:
@@ -41,11 +41,12 @@ def control(
 
     from shoal.cli.console import set_up_logging
     from shoal.cli.failures import told
-    from shoal.control.main import run_control
     from shoal.core.settings.control import load_control_settings
 
     set_up_logging(log_level)
     with told():
+        with needing_control():
+            from shoal.control.main import run_control
         given = {
             "home": home,
             "host": host,

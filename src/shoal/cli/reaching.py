@@ -52,10 +52,26 @@ def connected(url: str | None, home: Path | None, *, trust: bool = False) -> Ite
         with ControlClient(known, actor=_user()) as client:
             yield client
         return
-    from shoal.control.main import control_for
-
+    with needing_control():
+        from shoal.control.main import control_for
     with control_for(settings) as own, ControlClient(own, actor=_user()) as client:
         yield client
+
+
+@contextmanager
+def needing_control() -> Iterator[None]:
+    """Imports of what only control needs, which the core installation does not have.
+
+    Raises:
+        ConfigError: a library is missing; the hint names the extra.
+    """
+    from shoal.core.errors import ConfigError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        hint = "pip install 'shoal[control]', or name a control that runs elsewhere with --control"
+        raise ConfigError(f"a registry on this machine needs {error.name}", hint=hint) from error
 
 
 def _running(folder: Path) -> str:
