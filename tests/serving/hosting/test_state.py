@@ -9,6 +9,7 @@ from shoal.core.registry import FileEntry, Manifest
 from shoal.core.routes import Change, Route, Target
 from shoal.core.service import Autoscaling, Download, Service
 from shoal.serving.hosting.state import RouteState
+from support.trouble import fill, small_disk
 
 
 def route(name: str, version: str = "1", *, implicit: bool = False, model: str = "", **changes: object) -> Route:
@@ -89,3 +90,33 @@ def test_a_route_that_cannot_be_read_is_forgotten(tmp_path: Path) -> None:
     state._db.execute("UPDATE routes SET route = x'c1'")
     assert state.get(("iris", "")) is None
     state.close()
+
+
+def test_a_full_disk_is_survived_and_nothing_stale_is_taken_for_good(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", "192k") as disk:
+        key = ("iris", "")
+        state = RouteState(disk / "routes.db")
+        state.put(key, route("iris", "1"))
+        state.position = 1
+        filler = fill(disk)
+        changed = [change("model", "iris")]
+        for number in range(2, 600):
+            assert key in state.touch(changed)
+            state.put(key, route("iris", str(number)))
+            state.position = number
+        known = state.get(key)
+        assert known is not None
+        assert known[1], "what is on disk is not the last word"
+        assert state.position == 599
+        state.close()
+
+        again = RouteState(disk / "routes.db")
+        assert again.position < 599, "what was missed is told again"
+        filler.unlink()
+        again.touch(changed)
+        again.put(key, route("iris", "600"))
+        again.position = 600
+        again.close()
+        last = RouteState(disk / "routes.db")
+        assert (last.position, last.get(key)) == (600, (route("iris", "600"), False))
+        last.close()

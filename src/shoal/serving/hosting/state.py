@@ -3,6 +3,9 @@
 One SQLite file per node, written as routes come in. It also is the index from models to the addresses that they answer,
 so that memory holds nothing about a model that was not called. What cannot be read (another version of this software,
 a damaged file) is forgotten, never fatal: control tells it again.
+
+Nor is it fatal that something cannot be written, such as when the disk is full: until it can, all that is on disk
+counts as stale, and the place in the feed is kept in memory only, so that a restart begins where the disk is right.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ CREATE TABLE IF NOT EXISTS reads (
 CREATE INDEX IF NOT EXISTS routes_by_service ON routes (namespace, service);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+_ALL_STALE = "UPDATE routes SET stale = 1"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Route).decode
@@ -58,6 +62,9 @@ class RouteState:
             logger.warning("the last good routes cannot be read, starting without them: %s", error)
             path.unlink(missing_ok=True)
             self._db = self._open()
+        row = self._db.execute("SELECT value FROM facts WHERE name = 'position'").fetchone()
+        self._position = int(row[0]) if row else -1
+        self._behind = False
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -79,30 +86,30 @@ class RouteState:
     @property
     def position(self) -> int:
         """Of the feed: all before it has been applied; -1 if nothing was ever."""
-        row = self._db.execute("SELECT value FROM facts WHERE name = 'position'").fetchone()
-        return int(row[0]) if row else -1
+        return self._position
 
     @position.setter
     def position(self, number: int) -> None:
-        self._db.execute("INSERT OR REPLACE INTO facts VALUES ('position', ?)", (str(number),))
+        self._position = number
+        self._write("INSERT OR REPLACE INTO facts VALUES ('position', ?)", (str(number),))
 
     def put(self, key: Key, route: Route) -> None:
         """Remember a route as control has just told it."""
         service, desired = route.service, route.must_run and not key[1]
         row = (*key, service.namespace, service.name, 0, int(desired), _encode(route))
-        self._db.execute("INSERT OR REPLACE INTO routes VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        reads = [(*model, *key) for model in _models_of(service)]
-        self._db.executemany("INSERT OR IGNORE INTO reads VALUES (?, ?, ?, ?)", reads)
+        for model in _models_of(service):
+            self._write("INSERT OR IGNORE INTO reads VALUES (?, ?, ?, ?)", (*model, *key))
+        self._write("INSERT OR REPLACE INTO routes VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def get(self, key: Key) -> tuple[Route, bool] | None:
         """The route, and whether something has changed since that control has not told yet."""
         row = self._db.execute("SELECT route, stale FROM routes WHERE address = ? AND version = ?", key).fetchone()
         route = _read(row[0]) if row else None
-        return None if route is None else (route, bool(row[1]))
+        return None if route is None else (route, self._behind or bool(row[1]))
 
     def forget(self, key: Key) -> None:
         """Control says that there is no such thing any more."""
-        self._db.execute("DELETE FROM routes WHERE address = ? AND version = ?", key)
+        self._write("DELETE FROM routes WHERE address = ? AND version = ?", key)
 
     def desired(self) -> list[Route]:
         """What runs without being called."""
@@ -121,15 +128,28 @@ class RouteState:
             where, values = _affected(change)
             rows = self._db.execute(f"SELECT address, version FROM routes WHERE {where}", values)  # noqa: S608 - our own text
             touched.update(dict.fromkeys((address, version) for address, version in rows))
-            self._db.execute(f"UPDATE routes SET stale = 1 WHERE {where}", values)  # noqa: S608 - our own text
+            self._write(f"UPDATE routes SET stale = 1 WHERE {where}", values)  # noqa: S608 - our own text
         return list(touched)
 
     def touch_all(self) -> None:
         """Everything may have changed."""
-        self._db.execute("UPDATE routes SET stale = 1")
+        self._write(_ALL_STALE)
 
     def close(self) -> None:
         self._db.close()
+
+    def _write(self, statement: str, values: tuple[object, ...] = ()) -> None:
+        """Write, or do without; whatever was missed meanwhile is made good by the first write that succeeds."""
+        try:
+            if self._behind:
+                self._db.execute(_ALL_STALE)
+            self._db.execute(statement, values)
+        except sqlite3.DatabaseError as error:
+            if not self._behind:
+                logger.warning("routes cannot be saved, control is asked for each until they can be: %s", error)
+            self._behind = True
+        else:
+            self._behind = False
 
 
 def _models_of(service: Service) -> set[tuple[str, str]]:
