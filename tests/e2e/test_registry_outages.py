@@ -192,9 +192,9 @@ def test_a_store_that_is_down_or_slow_costs_only_what_is_not_here_yet(tmp_path: 
             refused = predict(node, "cold")
             refused.told(503, "not_ready", "cold", "artifact store")
             refused.hinted("cached")
-            with ControlClient(node.control_url, retries=Retries(attempts=0)) as once:
-                with pytest.raises(Unavailable, match="artifact store"):
-                    push_oracle(once, "nobody", nonce="new")
+            once = ControlClient(node.control_url, retries=Retries(attempts=0))
+            with once, pytest.raises(Unavailable, match="artifact store"):
+                push_oracle(once, "nobody", nonce="new")
             deploy(control, "rolling")
             until(lambda: ready(control, "rolling", 1))
             control.move_stage("default", "rolling", "production", "2")
