@@ -9,6 +9,7 @@ from shoal.core.errors import ConfigError, InvalidInput
 from shoal.core.formats import code_in, recognise
 
 MODEL_FILE = "model.yaml"
+_HINT = "mend it and push again; docs/reference/model-yaml.md shows all that model.yaml may hold"
 
 
 class Nature(NamedTuple):
@@ -38,7 +39,7 @@ def recognise_artifact(folder: Path) -> Nature:
         runtime = recognise(folder)
         return Nature(runtime, code_in(runtime, folder))
     except ConfigError as error:
-        raise InvalidInput(_told(error.message, folder), hint=error.hint, field=error.field) from error
+        raise InvalidInput(_told(error.message, folder), hint=error.hint or _HINT, field=error.field) from error
 
 
 def _told(message: str, folder: Path) -> str:
