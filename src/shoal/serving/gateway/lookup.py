@@ -40,7 +40,7 @@ def find(models: Models, name: str, version: str = "") -> ModelHandle:
 
     Raises:
         InvalidInput: not a name.
-        NotFound: no such model or version; near names are in the hint.
+        NotFound: no such model or version; near names are in the hint, unless it will be looked for elsewhere.
     """
     checked_name(name)
     if version:
@@ -48,6 +48,8 @@ def find(models: Models, name: str, version: str = "") -> ModelHandle:
     try:
         return models.find(name, version)
     except NotFound as error:
+        if models.discoverable(name, version):  # every model's first call comes here
+            raise
         raise with_near_names(models, name, error) from error
 
 
