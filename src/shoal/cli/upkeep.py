@@ -59,7 +59,10 @@ def gc(
     home: HomeFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forget versions that were deleted long ago, and remove files that no version uses."""
+    """Forget versions that were deleted long ago; remove files that no version uses, and unused worker environments."""
+    import msgspec
+
+    from shoal.cli.tidying import remove_environments
     from shoal.core.catalogue import CollectRequest
 
     asked = CollectRequest(
@@ -69,11 +72,14 @@ def gc(
     )
     with told(), connected(control, home) as client:
         found = client.collect(asked)
+        environments = () if dry_run else remove_environments(client, home)
     if as_json:
-        show_json(found)
+        show_json({**msgspec.structs.asdict(found), "environments": [each.digest for each in environments]})
         return
     done = "would remove" if dry_run else "removed"
     print(f"{done} {found.blobs} files, {amount(found.bytes)}; forgot {found.versions} deleted versions")
+    if environments:
+        print(f"removed {len(environments)} environments, {amount(sum(each.bytes for each in environments))}")
 
 
 def register(app: typer.Typer) -> None:
