@@ -136,7 +136,7 @@ def faulty(points: list[Point]) -> list[Point]:
 def test_killed_at_some_calls_of_publish_promote_rollback_delete_and_collect(ways: Ways) -> None:
     points = ways.points()
     assert len(points) > 60
-    killed_at(ways, random.sample(points, 12))
+    killed_at(ways, random.sample(points, 10))
 
 
 @pytest.mark.slow
@@ -146,7 +146,7 @@ def test_killed_at_every_call_of_publish_promote_rollback_delete_and_collect(way
 
 
 def test_a_disk_that_is_full_or_broken_at_some_calls(ways: Ways) -> None:
-    refused_at(ways, random.sample(faulty(ways.points()), 6))
+    refused_at(ways, random.sample(faulty(ways.points()), 4))
 
 
 @pytest.mark.slow
