@@ -85,8 +85,8 @@ def moved(folder: Path, inside: Path) -> Iterator[None]:
 def duels(lab: Lab, size: Size, what: str, ours: Player, theirs: Player) -> Iterator[Row]:
     """In turns, all models by their popularity; then only those that fit, so that nothing is ever loaded."""
     yield duel(lab, size, what, ours, theirs, size.models)
-    for title, which in (("the most popular", range(size.hot)), ("those beyond", range(size.kept, size.models))):
-        yield latencies(lab, f"{what}: P99 of {title} {len(which):,}", ours, theirs, which)
+    for title, which in (("most", range(size.hot)), ("least", range(size.kept, size.models))):
+        yield latencies(lab, f"{what}: P99 of the {len(which):,} {title} popular", ours, theirs, which)
     if lab.thorough:
         yield duel(lab, size, f"only the {size.kept} that are in memory, 64 connections", ours, theirs, size.kept)
 
