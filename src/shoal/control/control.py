@@ -33,6 +33,8 @@ from shoal.core.settings.control import ControlSettings
 
 NODE_SECONDS = 30.0
 """A node that has not reported for so long counts as gone."""
+FEED_KEPT = 100_000
+"""Entries of the feed that a collection leaves; a node that is further behind asks for everything again."""
 KEEPING_SECONDS = 10.0
 """How long a registration waits for a collection that removes files."""
 
@@ -182,7 +184,7 @@ class Control:
         return tuple(Event(**msgspec.structs.asdict(each)) for each in found)
 
     def collect(self, asked: CollectRequest, *, actor: str) -> Collected:
-        """Forget versions that were deleted long ago, and remove blobs that no version uses.
+        """Forget versions that were deleted long ago and old entries of the feed; remove blobs that no version uses.
 
         A dry run forgets nothing, so it does not tell of the blobs that only deleted versions still use.
         """
@@ -190,6 +192,8 @@ class Control:
         keep = settings.keep_deleted_seconds if said.keep_deleted_seconds is None else said.keep_deleted_seconds
         grace = settings.gc_grace_seconds if said.grace_seconds is None else said.grace_seconds
         versions = 0 if said.dry_run else self.registry.purge(keep, actor=actor)
+        if not said.dry_run:
+            self.registry.trim_feed(FEED_KEPT)
         with ExitStack() as keeping:
             live = self._live(keeping)
             found = gc.collect(live, self.blobs, now=time.time(), grace_seconds=grace, dry_run=said.dry_run)

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from shoal.core.clock import Clock, monotonic
 from shoal.core.errors import ConfigError
 from shoal.core.settings.node import NodeSettings
 from shoal.core.tasks import Tasks
-from shoal.serving.pool.output import LineCutter, OutputLog
+from shoal.serving.pool.output import LineCutter
 from shoal.serving.pool.process import exit_reason
 from shoal.serving.pool.supervisor import Supervisor
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 READY_SECONDS = 60.0
 """How long the first start may take before the node goes on without it."""
 STOP_SECONDS = 15.0
+_LINE = re.compile(r"\d\d:\d\d:\d\d ([A-Z]+) +(.*)")
+"""A line of control's log: time, level, text."""
 IN_USE = 3
 """Seconds between two looks at a home that another control uses."""
 
@@ -150,12 +153,20 @@ class OwnControl:
 
     async def _copy(self, process: asyncio.subprocess.Process) -> str:
         """Log what it says; its last line."""
-        log, cutter, last = OutputLog("control", "stderr", self._clock), LineCutter(), ""
+        cutter, last = LineCutter(), ""
         assert process.stderr is not None
         while data := await process.stderr.read(65536):
-            log.data_received(data)
-            last = next(reversed(cutter.feed(data)), last)
+            for line in cutter.feed(data):
+                relay(line)
+                last = line
         return last
+
+
+def relay(line: str) -> None:
+    """Log what control has said, with the level that it said it with."""
+    match = _LINE.match(line)
+    level = logging.getLevelNamesMapping().get(match[1], logging.INFO) if match else logging.INFO
+    logger.log(level, "control: %s", match[2] if match else line)
 
 
 def home_folder(settings: NodeSettings, *parts: str) -> Path:
