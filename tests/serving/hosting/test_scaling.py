@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,30 @@ def test_a_busy_service_grows_and_an_idle_one_goes_to_sleep_and_comes_back() -> 
         assert (await world.call("iris")).outcome == b"1"
         await scaler.look()
         assert len(world.runners) == 2
+
+    asyncio.run(main())
+
+
+def test_cards_that_are_busier_than_asked_for_bring_workers_up_to_the_maximum() -> None:
+    async def main() -> None:
+        world = World()
+        policy = Autoscaling(min_replicas=3, max_replicas=10, gpu_percent=75.0, scale_down_seconds=30.0)
+        world.control.put("iris", "1", replicas=3, autoscaling=policy)
+        await world.call("iris")
+        use = 100.0
+        scaler = Scaler(world.models.all, world.models.lifecycle, clock=world.clock, gpu_percent=lambda entry: use)
+        runner = world.runners[0]
+        for _ in range(12):
+            runner.seen = replace(load(), ready=world.models.find("iris").spec.limits.workers)
+            await scaler.look()
+            world.clock.advance(1.0)
+        assert world.models.find("iris").spec.limits.workers == 10
+        use = 5.0
+        for _ in range(60):
+            runner.seen = replace(load(), ready=world.models.find("iris").spec.limits.workers)
+            await scaler.look()
+            world.clock.advance(1.0)
+        assert world.models.find("iris").spec.limits.workers == 3
 
     asyncio.run(main())
 

@@ -37,8 +37,8 @@ class Look:
         self._at = now
         self._busy_at = now
 
-    def see(self, load: Load, now: float) -> scaling.Seen:
-        """What was seen since the last time."""
+    def see(self, load: Load, now: float, gpu_percent: float | None = None) -> scaling.Seen:
+        """What was seen since the last time; the use of cards is told by whoever can see it."""
         last, seconds = self._last, max(now - self._at, 1e-3)
         self._last, self._at = load, now
         fresh = last is None or load.requests < last.requests
@@ -55,6 +55,7 @@ class Look:
             rate=None if fresh else done / seconds,
             latency_ms=None if fresh else _median_ms(counts, load.bounds),
             cpu_percent=None if fresh or last is None else _cpu_percent(last, load, seconds),
+            gpu_percent=gpu_percent,
             idle_since=None if load.in_flight else self._busy_at,
         )
 
@@ -67,6 +68,7 @@ class Scaler:
         lifecycle: changes their workers.
         clock: monotonic seconds.
         sleep: how to wait.
+        gpu_percent: the mean use of the cards of a service, where something can tell it.
     """
 
     def __init__(
@@ -76,11 +78,13 @@ class Scaler:
         *,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        gpu_percent: Callable[[Entry], float | None] = lambda entry: None,
     ) -> None:
         self._entries = entries
         self._lifecycle = lifecycle
         self._clock = clock
         self._sleep = sleep
+        self._gpu_percent = gpu_percent
         self._looks: dict[str, Look] = {}
 
     async def run(self) -> None:
@@ -108,7 +112,7 @@ class Scaler:
         if look is None:
             look = self._looks[entry.key[0]] = Look(now)
             look.memory = scaling.Memory(workers)
-        seen = look.see(entry.runner.load(), now)
+        seen = look.see(entry.runner.load(), now, self._gpu_percent(entry))
         step = scaling.step(policy, seen, look.memory)
         look.memory = step.memory
         if step.replicas != workers:
