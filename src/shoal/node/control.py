@@ -55,6 +55,7 @@ class OwnControl:
         self._supervisor = Supervisor(random.random)
         self._process: asyncio.subprocess.Process | None = None
         self._failure = ""
+        self._announced = ""
         self.url = ""
 
     async def start(self) -> None:
@@ -92,7 +93,8 @@ class OwnControl:
         while True:
             reason = await self._run()
             delay = self._supervisor.died(self._clock())
-            if other := found(self._settings.folder):
+            other = found(self._settings.folder)
+            if other and other != self._announced:  # one of ours that was killed leaves its word behind
                 self.url, delay = other, IN_USE
                 self._ready.set()
             else:
@@ -144,7 +146,7 @@ class OwnControl:
         try:
             line = await stream.readline()
             if line:
-                self.url = str(json.loads(line)["url"])
+                self.url = self._announced = str(json.loads(line)["url"])
                 self._supervisor.ready(self._clock())
                 self._ready.set()
                 logger.info("control answers at %s", self.url)
