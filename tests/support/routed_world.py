@@ -177,9 +177,23 @@ class World:
         self.released: list[str] = []
         self.held = False
         self.counted: list[str] = []
+        self.naps: list[float] = []
+        self.rested = asyncio.Event()
         self.models = RoutedModels(
-            self.source, self, self.make, journal=self.journal, clock=self.clock, count=self.counted.append
+            self.source,
+            self,
+            self.make,
+            journal=self.journal,
+            clock=self.clock,
+            count=self.counted.append,
+            sleep=self.nap,
         )
+
+    async def nap(self, seconds: float) -> None:
+        """A sleep that ends when told to."""
+        self.naps.append(seconds)
+        await self.rested.wait()
+        self.rested.clear()
 
     async def prepare(self, route: Route, version: str) -> Prepared:
         target, service = route.target, route.service

@@ -19,7 +19,7 @@ from shoal.core.model import ModelSpec
 from shoal.core.placement.devices import Card, Cards
 from shoal.core.routes import Route
 from shoal.core.service import Device
-from shoal.core.settings.node import NodeSettings, PoolSettings, default_memory, default_workers
+from shoal.core.settings.node import GIB, NodeSettings, PoolSettings, default_memory, default_workers
 from shoal.node.pools import PoolInstruments
 from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
@@ -154,9 +154,11 @@ class Hosts:
 def shared_settings(settings: PoolSettings) -> SharedSettings:
     """A pool's settings, with what is not said taken from the machine."""
     workers = settings.workers or default_workers()
+    memory = settings.memory or default_memory(workers)
     return SharedSettings(
         workers=workers,
-        memory_bytes=settings.memory or default_memory(workers),
+        memory_bytes=memory,
+        limit_bytes=settings.limit or memory + memory // 4 + GIB,
         max_models=settings.max_models,
         idle_seconds=settings.idle_seconds,
         preload=settings.preload,

@@ -92,6 +92,26 @@ def test_a_load_that_fails_tells_why_and_is_not_tried_with_each_call() -> None:
     asyncio.run(main())
 
 
+def test_what_is_to_run_is_tried_again_without_being_called() -> None:
+    async def main() -> None:
+        world = World()
+        world.broken = {"1"}
+        world.control.put("fraud")
+        await world.models.ensure(world.control.routes["fraud", ""])
+        await settle()
+        assert world.naps == [pytest.approx(1.0)]
+        world.rested.set()
+        await settle()
+        assert world.naps == [pytest.approx(1.0), pytest.approx(2.0)], "more and more slowly"
+        world.broken.clear()
+        world.rested.set()
+        await settle()
+        assert world.models.find("fraud").state is ModelState.READY
+        await world.models.stop(1)
+
+    asyncio.run(main())
+
+
 def test_what_was_evicted_is_loaded_again_by_its_next_call() -> None:
     async def main() -> None:
         world = World()

@@ -52,6 +52,11 @@ class PoolSettings(BaseModel):
     memory: Size | None = Field(
         None, gt=0, description="Memory that the models of one worker may take, such as `2Gi`; by default a share."
     )
+    limit: Size | None = Field(
+        None,
+        gt=0,
+        description="Memory of one worker that the kernel enforces; by default a quarter more than `memory`, and 1Gi.",
+    )
     max_models: int = Field(1000, ge=1, description="Models that one worker holds at most.")
     idle_seconds: float | None = Field(
         3600.0, gt=0, description="How long a model stays in memory without a request; null: for ever."

@@ -59,18 +59,30 @@ class Entry(Hosted):
     Attributes:
         key: address and version.
         explicit: whether there is a `service.yaml` behind it.
+        must_run: whether it is kept up without being called.
         route: while it is awake, what it was made from.
         retry_at: after a failure, when the next call may try again (monotonic seconds).
         workers: as scaled by need, or None: as the route says.
         pending: the calls that wait while it wakes.
     """
 
-    __slots__ = ("explicit", "failures", "key", "pending", "prepared", "retry_at", "route", "waking", "workers")
+    __slots__ = (
+        "explicit",
+        "failures",
+        "key",
+        "must_run",
+        "pending",
+        "prepared",
+        "retry_at",
+        "route",
+        "waking",
+        "workers",
+    )
 
     def __init__(self, key: Key, spec: ModelSpec) -> None:
         super().__init__(spec)
         self.key = key
-        self.explicit = False
+        self.explicit = self.must_run = False
         self.failure = ""
         self.route: Route | None = None
         self.prepared: Prepared | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -59,6 +59,7 @@ class Lifecycle:
         count: told the error code of each call that is answered before any runner had it.
         drop: called when control says that there is no such address any more.
         at_once: how many models are brought up at the same time.
+        sleep: how to wait.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Lifecycle:
         count: Callable[[str], None],
         drop: Callable[[Entry], None],
         at_once: int,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._source = source
         self._preparer = preparer
@@ -80,6 +82,7 @@ class Lifecycle:
         self._clock = clock
         self._count = count
         self._drop = drop
+        self._sleep = sleep
         self._gate = asyncio.Semaphore(at_once)
         self._tasks = Tasks()
         self.on_change: list[Callable[[Entry], None]] = []
@@ -214,6 +217,15 @@ class Lifecycle:
         self._journal.note(entry.spec.name, "failed", error.message)
         retry = max(entry.retry_at - self._clock(), 0.0)
         self._refuse_pending(entry, NotReady(_not_ready(entry), hint=error.hint, retry_after=retry))
+        if entry.must_run:
+            self._tasks.start(f"try {entry.spec.name} again", self._try_again(entry, entry.failures, retry))
+
+    async def _try_again(self, entry: Entry, failures: int, seconds: float) -> None:
+        """What runs without being called is tried without being called, too."""
+        await self._sleep(seconds)
+        if entry.must_run and entry.failures == failures and not entry.awake:
+            entry.retry_at = 0.0
+            self.wake(entry)
 
     def _refuse_pending(self, entry: Entry, error: ShoalError) -> None:
         if entry.pending is not None:
@@ -284,6 +296,7 @@ class Lifecycle:
     async def remove(self, entry: Entry, why: str) -> None:
         """Control knows it no more: drain it, and forget it."""
         self._drop(entry)
+        entry.must_run = False
         if entry.waking is not None:
             entry.waking.cancel()
         async with entry.change:

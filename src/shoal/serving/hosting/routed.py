@@ -7,7 +7,7 @@ disk (`state`), so all of it goes on, and starts again, with control dead.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from shoal.core.clock import Clock
 from shoal.core.errors import NotFound, NotReady, ShoalError, Unavailable, Unsupported
@@ -37,6 +37,7 @@ class RoutedModels:
         clock: monotonic seconds.
         count: told the error code of each call that is answered before any runner had it.
         loads_at_once: how many models are brought up at the same time.
+        sleep: how to wait.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class RoutedModels:
         clock: Clock,
         count: Callable[[str], None] = lambda code: None,
         loads_at_once: int = 8,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._source = source
         self._clock = clock
@@ -62,6 +64,7 @@ class RoutedModels:
             count=count,
             drop=self._drop,
             at_once=loads_at_once,
+            sleep=sleep,
         )
         self._entries: dict[str, Entry] = {}
         self._versions: dict[Key, Entry] = {}
@@ -180,7 +183,7 @@ class RoutedModels:
         """Run a service that runs without being called; a failure is its own and is told by its state."""
         key = (route.service.address, "")
         entry = self._entries.get(key[0]) or self._add(key, route)
-        entry.explicit = not route.implicit
+        entry.explicit, entry.must_run = not route.implicit, True
         await self._up(entry)
 
     async def _up(self, entry: Entry) -> None:
@@ -216,7 +219,7 @@ class RoutedModels:
         finally:
             self._unknown.pop(key, None)
         if entry is not None:
-            entry.explicit = not route.implicit
+            entry.explicit, entry.must_run = not route.implicit, route.must_run and not key[1]
             await self.lifecycle.apply(entry, route)
         if route.must_run and not key[1]:
             await self.ensure(route)
