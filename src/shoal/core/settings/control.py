@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from shoal.core.errors import ConfigError
 from shoal.core.settings.node import is_loopback
+from shoal.core.settings.processes import read_file, validated
 
 PREFIX = "SHOAL_CONTROL_"
 HOME_VARIABLE = "SHOAL_HOME"
@@ -82,13 +82,9 @@ def load_control_settings(
     Raises:
         ConfigError: a file that cannot be read, or fields that are wrong: all of them are named.
     """
-    values = {**_from_file(path), **_from_environment(environment)}
+    values = {**read_file(path), **_from_environment(environment)}
     values.update({name: value for name, value in overrides.items() if value is not None})
-    try:
-        settings = ControlSettings.model_validate(values)
-    except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise ConfigError(told, hint="see docs/reference/control-settings.md for all settings") from error
+    settings = validated(ControlSettings, values, "control-settings.md")
     _refuse_unsafe(settings)
     return settings
 
@@ -96,18 +92,6 @@ def load_control_settings(
 def home_of(environment: Mapping[str, str]) -> Path:
     """The home that the environment names, or the default."""
     return Path(environment.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
-
-
-def _from_file(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if values is not None and not isinstance(values, dict):
-        raise ConfigError(f"{path}: settings are `name: value` lines, not a {type(values).__name__}")
-    return values or {}
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

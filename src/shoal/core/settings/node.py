@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from shoal.core.errors import ConfigError
 from shoal.core.limits import WireLimits
 from shoal.core.settings import quantities
+from shoal.core.settings.processes import read_file, validated
 
 PREFIX = "SHOAL_"
 
@@ -144,12 +144,9 @@ def load_node_settings(
     Raises:
         ConfigError: a file that cannot be read, or fields that are wrong: all of them are named.
     """
-    values = _over(_from_file(path), _from_environment(environment))
+    values = _over(read_file(path), _from_environment(environment))
     values.update({name: value for name, value in overrides.items() if value is not None})
-    try:
-        settings = NodeSettings.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(_sentences(error), hint="see docs/reference/settings.md for all settings") from error
+    settings = validated(NodeSettings, values, "settings.md")
     _refuse_unsafe(settings)
     return settings
 
@@ -161,18 +158,6 @@ def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         if isinstance(below[name], dict) and isinstance(above[name], dict):
             merged[name] = {**below[name], **above[name]}
     return merged
-
-
-def _from_file(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    if values is not None and not isinstance(values, dict):
-        raise ConfigError(f"{path}: settings are `name: value` lines, not a {type(values).__name__}")
-    return values or {}
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -187,10 +172,6 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         else:
             values[first] = text
     return values
-
-
-def _sentences(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
 
 
 def _refuse_unsafe(settings: NodeSettings) -> None:
