@@ -51,4 +51,4 @@ def test_failures_are_waited_for_longer_and_longer_until_one_load_is_good() -> N
     memory.succeeded(LOADED, keep=False)
     assert (memory.loaded, memory.failure, memory.until, memory.failed("again", 0.0)) == (None, "", 0.0, FIRST_BACKOFF)
     memory.succeeded(LOADED, keep=True)
-    assert memory.loaded is LOADED
+    assert memory.loaded == LOADED

@@ -9,13 +9,12 @@ What is asleep costs a few hundred bytes.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-import msgspec
-
-from shoal.core.model import ModelSpec, ModelState
+from shoal.core.model import Batching, Limits, ModelSpec, ModelState
 from shoal.core.routes import Route, ServiceStatus
 from shoal.serving.hosting.handle import Hosted, Runner
 from shoal.serving.hosting.state import Key
@@ -138,19 +137,48 @@ class Entry(Hosted):
         )
 
 
+_BATCHING = Batching()
+_LIMITS: dict[float, Limits] = {}
+"""One for all models with the same time limit."""
+
+
 def asleep_spec(key: Key, route: Route) -> ModelSpec:
     """What is known of a model before its files are here."""
     target, service = route.target, route.service
-    version = target.version if target is not None else key[1]
-    spec = ModelSpec(
-        name=key[0],
-        path="",
+    return _small(
+        key[0],
+        version=target.version if target is not None else key[1],
         runtime=target.runtime if target is not None else "",
-        version=version,
         placement="shared" if key[1] else service.placement,
-        description=service.description,
+        seconds=service.timeout_seconds or Limits().timeout_seconds,
     )
-    if service.timeout_seconds is None:
-        return spec
-    limits = msgspec.structs.replace(spec.limits, timeout_seconds=service.timeout_seconds)
-    return msgspec.structs.replace(spec, limits=limits)
+
+
+def slim(spec: ModelSpec) -> ModelSpec:
+    """What is kept of a model's spec while it is not in memory: there may be very many."""
+    return _small(
+        spec.name,
+        version=spec.version,
+        runtime=spec.runtime,
+        placement=spec.placement,
+        seconds=spec.limits.timeout_seconds,
+    )
+
+
+def _small(
+    name: str, *, version: str, runtime: str, placement: Literal["dedicated", "shared"], seconds: float
+) -> ModelSpec:
+    limits = _LIMITS.get(seconds)
+    if limits is None:
+        limits = Limits(timeout_seconds=seconds)
+        if len(_LIMITS) < 1000:
+            _LIMITS[seconds] = limits
+    return ModelSpec(
+        name=name,
+        path="",
+        runtime=sys.intern(runtime),
+        version=sys.intern(version),
+        placement=placement,
+        batching=_BATCHING,
+        limits=limits,
+    )

@@ -19,7 +19,7 @@ from shoal.core.errors import InternalError, NotFound, NotReady, ShoalError, Una
 from shoal.core.model import ModelSpec
 from shoal.core.routes import Route
 from shoal.core.tasks import Tasks
-from shoal.serving.hosting.entry import Entry, MakeRunner, Prepared, Preparer, asleep_spec
+from shoal.serving.hosting.entry import Entry, MakeRunner, Prepared, Preparer, asleep_spec, slim
 from shoal.serving.hosting.handle import Runner
 from shoal.serving.hosting.journal import Journal
 from shoal.serving.hosting.source import RouteSource
@@ -325,6 +325,7 @@ class Lifecycle:
         assert prepared is not None
         entry.runner = entry.route = entry.prepared = None
         entry.failure = ""
+        entry.spec = slim(entry.spec)
         self.lay_down(entry)
         self._tell(entry)
         return prepared

@@ -20,13 +20,13 @@ LAST_BACKOFF = 60.0
 """Seconds after a failed load before another one is tried."""
 
 _encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Loaded).decode
 
 
 class Memory:
-    """What is remembered of one model.
+    """What is remembered of one model; small, as there may be very many.
 
     Attributes:
-        loaded: what a worker said of it, or None.
         gone: why it was let go of last, or "".
         failure: why the last load failed, or "".
         failures: loads in a row that failed.
@@ -34,19 +34,24 @@ class Memory:
         until: monotonic seconds before which no load is tried.
     """
 
-    __slots__ = ("deaths", "failure", "failures", "gone", "loaded", "until")
+    __slots__ = ("_loaded", "deaths", "failure", "failures", "gone", "until")
 
     def __init__(self) -> None:
-        self.loaded: Loaded | None = None
+        self._loaded = b""
         self.gone = ""
         self.failure = ""
         self.failures = 0
         self.deaths = 0
         self.until = 0.0
 
+    @property
+    def loaded(self) -> Loaded | None:
+        """What a worker said of it, or None. It is kept as bytes: a third of what the objects take."""
+        return _decode(self._loaded) if self._loaded else None
+
     def succeeded(self, loaded: Loaded, *, keep: bool) -> None:
         """A load was good. `keep`: what was said holds for the next one, too."""
-        self.loaded = loaded if keep else None
+        self._loaded = _encode(loaded) if keep else b""
         self.failure, self.failures, self.deaths, self.until = "", 0, 0, 0.0
 
     def failed(self, why: str, now: float) -> float:
