@@ -137,12 +137,17 @@ class Place:
         return DEPTH - len(member.jobs) if member is not None and member.state is _READY else 0
 
     def ahead(self, seat: Seat) -> int:
-        """Rows that run in front of the next job; whoever waits for their end is called then."""
-        member = self.member
-        if member is None or not member.jobs:
+        """Rows of a seat's own that run in front of its next job; whoever waits for their end is called then.
+
+        What another model runs says nothing about how many of this one are worth a job: a model that is called now and
+        then would wait for ever behind the large batches of a busy one.
+        """
+        head = self.member.jobs[0] if self.member is not None and self.member.jobs else None
+        lease = self.leases.get(head.model) if head is not None else None
+        if head is None or lease is None or lease.seat is not seat:
             return 0
         self.line.join(seat)
-        return member.jobs[0].job.rows
+        return head.job.rows
 
     def send(self, lease: Lease, job: Job) -> None:
         """Run a job of a resident model."""

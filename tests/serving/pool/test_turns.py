@@ -1,0 +1,53 @@
+"""Who is sent behind whom in a worker that models share."""
+
+from __future__ import annotations
+
+import asyncio
+
+from support.shared_world import SharedWorld
+
+
+def test_one_call_is_not_kept_back_by_a_larger_batch_of_another_model() -> None:
+    async def main() -> None:
+        world = await resting()
+        (member,) = world.members
+        await calls(world, 0, 0)
+        await calls(world, 1)
+        assert [sent.job.rows for sent in member.jobs] == [2, 1]
+        await world.come_to_rest()
+        await world.stop()
+
+    asyncio.run(main())
+
+
+def test_one_call_waits_for_company_behind_a_larger_batch_of_its_own_model() -> None:
+    async def main() -> None:
+        world = await resting()
+        (member,) = world.members
+        await calls(world, 0, 0)
+        await calls(world, 0)
+        assert [sent.job.rows for sent in member.jobs] == [2]
+        member.answer()
+        await world.turn()
+        assert [sent.job.rows for sent in member.jobs] == [1]
+        await world.come_to_rest()
+        await world.stop()
+
+    asyncio.run(main())
+
+
+async def resting() -> SharedWorld:
+    """Two models in one worker, batches of two at most; nothing is at work."""
+    world = SharedWorld(2, workers=1)
+    await world.start()
+    world.submit(0)
+    world.submit(1)
+    await world.come_to_rest()
+    return world
+
+
+async def calls(world: SharedWorld, *numbers: int) -> None:
+    """One of each of these models, all at once."""
+    for number in numbers:
+        world.submit(number)
+    await world.turn()
