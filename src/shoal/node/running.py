@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from shoal.core.settings.node import NodeSettings
 from shoal.node.node import Node
 
 logger = logging.getLogger(__name__)
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread that fetches or looks at files may keep the interpreter from the loop that answers requests."""
 
 
 def run(settings: NodeSettings, paths: Sequence[Path], on_ready: Callable[[Node], None]) -> int:
@@ -83,3 +87,4 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    sys.setswitchinterval(SWITCH_SECONDS)
