@@ -21,8 +21,8 @@ from shoal.core.errors import Conflict, ShoalError
 from shoal.core.registry import FileEntry, Manifest, NewVersion
 from shoal.testing.faults import MEGABYTE
 from shoal.testing.node import RunningNode, serve
-from support.walking import ORACLE, Load, call, deploy, push, push_faults, push_oracle, ready, right, until
 from support.trouble import Answer, ask, metric, predict, why
+from support.walking import ORACLE, Load, call, deploy, push, push_faults, push_oracle, ready, right, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 

@@ -16,8 +16,8 @@ from shoal.control import signing
 from shoal.core.catalogue import NamespaceChange
 from shoal.core.registry import FileEntry, Manifest, NewVersion, Policy, Version
 from shoal.testing.node import RunningNode, serve
-from support.walking import ORACLE, Load, call, deploy, push, push_oracle, ready, right, until
 from support.trouble import Answer, ask, predict, why
+from support.walking import ORACLE, Load, call, deploy, push, push_oracle, ready, right, until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
