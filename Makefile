@@ -68,7 +68,7 @@ test-python: ## a short form of the tests on another Python: make test-python PY
 		tests/core tests/node tests/serving/batching tests/serving/caching tests/serving/hosting tests/serving/worker \
 		tests/control tests/property
 
-bench: $(STAMP) ## compare with other servers in one run (15 min; a missed target is told, not hidden)
+bench: $(STAMP) ## compare with other servers in one run (30 min; a missed target is told, not hidden)
 	-$(BIN)/python -m benchmarks.run
 
 fuzz: $(STAMP) ## coverage-guided fuzzing of the parsers: SECONDS=60 per target, TARGET= for one of them

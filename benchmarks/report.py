@@ -10,7 +10,34 @@ from pathlib import Path
 from benchmarks.machine import Machine
 from benchmarks.summary import Row, Side, Spread
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Figures whose results are stored together, as they are measured in one run.
+
+    Attributes:
+        name: in the marks around its section of the README.
+        figures: their numbers.
+        file: the results for programs.
+    """
+
+    name: str
+    figures: range
+    file: str
+
+    @property
+    def begin(self) -> str:
+        return f"<!-- {self.name}: begin -->"
+
+    @property
+    def end(self) -> str:
+        return f"<!-- {self.name}: end -->"
+
+
+PARTS = (
+    Part("results", range(1, 8), "results.json"),
+    Part("results of many models", range(8, 13), "results-many-models.json"),
+)
 COLUMNS = (
     "#",
     "measured",
@@ -112,16 +139,19 @@ def as_json(rows: Sequence[Row], machine: Machine, how: str, subject: str) -> st
     return json.dumps(content, indent=1) + "\n"
 
 
-def replace_section(text: str, result: str) -> str:
-    """The README with its result section replaced."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def replace_section(text: str, result: str, part: Part = PARTS[0]) -> str:
+    """The README with the results of a part replaced."""
+    before, begin, rest = text.partition(part.begin)
+    _, end, after = rest.partition(part.end)
     if not begin or not end:
-        raise ValueError(f"no {BEGIN} ... {END} in the text")
-    return f"{before}{BEGIN}\n{result}\n{END}{after}"
+        raise ValueError(f"no {part.begin} ... {part.end} in the text")
+    return f"{before}{part.begin}\n{result}\n{part.end}{after}"
 
 
-def store(rows: Sequence[Row], machine: Machine, how: str, *, subject: str, results: Path, readme: Path) -> None:
-    """Writes the JSON file and the README's section."""
-    results.write_text(as_json(rows, machine, how, subject))
-    readme.write_text(replace_section(readme.read_text(), section(rows, machine, how, subject)))
+def store(rows: Sequence[Row], machine: Machine, how: str, *, subject: str, folder: Path, readme: Path) -> None:
+    """Writes the JSON file and the README's section of each part that was measured."""
+    for part in PARTS:
+        own = [row for row in rows if row.figure in part.figures]
+        if own:
+            (folder / part.file).write_text(as_json(own, machine, how, subject))
+            readme.write_text(replace_section(readme.read_text(), section(own, machine, how, subject), part))

@@ -63,8 +63,9 @@ def lab_for(options: argparse.Namespace) -> Lab:
 
 
 def is_whole(options: argparse.Namespace) -> bool:
-    """Whether the run is the one that the README shows."""
-    part = options.quick or options.peers is not None or list(options.figures) != list(FIGURES)
+    """Whether the run is one that the README shows: all figures of a part of them, in full."""
+    wholes = [list(FIGURES), *(list(part.figures) for part in report.PARTS)]
+    part = options.quick or options.peers is not None or list(options.figures) not in wholes
     return not part and options.subject == "shoal"
 
 
@@ -112,7 +113,7 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     print(report.section(rows, described, how, options.subject))
     if is_whole(options) or options.store:
-        report.store(rows, described, how, subject=options.subject, results=paths.RESULTS, readme=paths.README)
+        report.store(rows, described, how, subject=options.subject, folder=paths.HERE, readme=paths.README)
     return int(any(row.met is False or row.failure for row in rows))
 
 

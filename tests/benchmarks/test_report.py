@@ -1,11 +1,24 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from benchmarks.machine import Machine
-from benchmarks.report import COLUMNS, as_json, line, number, replace_section, section, table, verdict
+from benchmarks.report import (
+    COLUMNS,
+    PARTS,
+    as_json,
+    line,
+    number,
+    replace_section,
+    section,
+    store,
+    table,
+    verdict,
+)
 from benchmarks.summary import Row, Side, Spread, Target
 
 MACHINE = Machine("A processor", 2, 8.0, "6.1", "3.11.7", "wrk 4", "h2load 1", 0.1, "2026-01-01")
@@ -75,3 +88,15 @@ def test_only_the_section_of_the_readme_is_replaced() -> None:
 def test_a_readme_without_the_section_is_refused() -> None:
     with pytest.raises(ValueError, match="results: begin"):
         replace_section("# Title", "x")
+
+
+def test_each_part_has_a_section_and_a_file_of_its_own(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("".join(f"{part.begin}\nold\n{part.end}\n" for part in PARTS))
+    many = dataclasses.replace(GOOD, figure=9)
+    store([many], MACHINE, "quickly", subject="shoal", folder=tmp_path, readme=readme)
+    assert not (tmp_path / PARTS[0].file).exists()
+    assert (tmp_path / PARTS[1].file).is_file()
+    first, _, second = readme.read_text().partition(PARTS[0].end)
+    assert "old" in first
+    assert "old" not in second

@@ -19,6 +19,10 @@ def test_a_part_is_not_stored(words: list[str]) -> None:
     assert not is_whole(arguments(words))
 
 
+def test_the_figures_of_one_section_are_a_run_of_their_own() -> None:
+    assert is_whole(arguments(["--figures", "8,9,10,11,12"]))
+
+
 def test_quick_is_shorter_and_keeps_what_is_asked_for() -> None:
     quick = lab_for(arguments(["--quick"]))
     assert (quick.repeats, quick.seconds, list(quick.chosen)) == (2, 1, list(QUICK_PEERS))
