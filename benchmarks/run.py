@@ -1,6 +1,6 @@
 """`python -m benchmarks.run`: measures Shoal beside its peers and writes the table.
 
-All figures at their full length take about a quarter of an hour once the peers are installed, `--quick` a few minutes.
+All figures at their full length take about half an hour once the peers are installed, `--quick` a few minutes.
 A run of a part (`--figures`, `--peers`, `--quick`) prints its table and leaves the stored results unless `--store`.
 """
 
