@@ -46,6 +46,22 @@ def test_two_hundred_cold_models_at_once() -> None:
     run(main())
 
 
+def test_many_that_want_the_one_place_at_once_all_get_there_and_answer() -> None:
+    async def main() -> None:
+        async with make_pool(max_models=1, min_residence=0.0) as sharing:
+            models = [await sharing.model(f"m{number}", start=False) for number in range(40)]
+
+            async def up_and_asked(number: int) -> list[str]:
+                await models[number].runner.start(all_ready=True)
+                return await models[number].ask(str(number))
+
+            async with asyncio.timeout(30):
+                answers = await asyncio.gather(*(up_and_asked(number) for number in range(40)))
+            assert answers == [[f"ok:{number}"] for number in range(40)]
+
+    run(main())
+
+
 def test_a_pinned_model_is_loaded_at_start_and_stays() -> None:
     async def main() -> None:
         async with make_pool(max_models=2, min_residence=0.0) as sharing:

@@ -280,8 +280,12 @@ class Seat:
             self._pool.call_when_up(self)
 
     async def _arrival(self) -> Loaded:
-        """Return when the model is in all the workers where it belongs."""
-        while len(self._resident()) < min(self._replicas, self._pool.size):
+        """Return when the model has come to all the workers where it belongs. Where many want few places, one of them
+        may have let go of it again by then: that is no reason to ask once more, a job will."""
+        wanted = min(self._replicas, self._pool.size)
+        for _ in range(wanted):
+            if len(self._resident()) >= wanted:
+                break
             future: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
             self._arrivals.append(future)
             if not self._trying:
