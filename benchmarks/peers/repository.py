@@ -38,6 +38,7 @@ class Repository:
         return name_with(self.direct)
 
     def launch(self, setup: Setup, site: Site) -> Launch:
+        NOTHING.parent.mkdir(parents=True, exist_ok=True)
         NOTHING.write_text("{}")
         ports = {"http_port": site.http, "grpc_port": site.grpc, "metrics_port": site.metrics}
         settings = {

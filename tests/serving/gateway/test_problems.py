@@ -9,10 +9,12 @@ from support.gateway_fakes import FakeExchange, FakeRpc
 
 
 def all_codes() -> set[str]:
+    """Of errors that can come to the data port; those of the control API alone are its own matter."""
     found, kinds = set(), [errors.ShoalError]
     while kinds:
         kind = kinds.pop()
-        found.add(kind.code)
+        if not kind.__module__.startswith("shoal.control."):
+            found.add(kind.code)
         kinds += kind.__subclasses__()
     return found
 
