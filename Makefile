@@ -62,7 +62,7 @@ test-heavy: $(HEAVY)/.installed ## the tests that need PyTorch, TensorFlow, Tran
 test-python: ## a short form of the tests on another Python: make test-python PYTHON=python3.13
 	$(PYTHON) -m venv .venv-$(notdir $(PYTHON))
 	.venv-$(notdir $(PYTHON))/bin/python -m pip install --quiet --disable-pip-version-check \
-		-e '.[sklearn,onnx,data,image,control,postgres,signing]' \
+		-e '.[sklearn,onnx,data,image,docs,control,postgres,signing]' \
 		pytest pytest-timeout hypothesis h2 trustme httpx 'moto[server,s3]'
 	.venv-$(notdir $(PYTHON))/bin/pytest -m "not slow and not heavy and not process" \
 		tests/core tests/node tests/serving/batching tests/serving/caching tests/serving/hosting tests/serving/worker \

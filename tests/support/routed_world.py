@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import ClassVar
 
 from shoal.core.call import Call, Format
 from shoal.core.clock import ManualClock
@@ -162,9 +163,13 @@ class World:
         broken: versions whose runner does not start.
         missing: versions whose files cannot be had.
         refused: why the files of a version cannot be had just now.
+        made: all that there are, so that their files can be closed at the end of a test.
     """
 
+    made: ClassVar[list[World]] = []
+
     def __init__(self, state: RouteState | None = None) -> None:
+        World.made.append(self)
         self.clock = ManualClock()
         self.control = FakeControl()
         self.state = state or RouteState(None)
