@@ -48,7 +48,7 @@ def node(tmp_path_factory: pytest.TempPathFactory, journals: dict[str, Path]) ->
     )
     journals["queue"] = meter(folder, "queue", base_ms=100, batching=one)
     journals["spin"] = meter(folder, "spin", spin=200_000)
-    journals["late"] = meter(folder, "late", load_ms=700)
+    journals["late"] = meter(folder, "late", load_ms=2500)
     faulty_model(folder, "short", timeout=1.0, execution=1.0)
     faulty_model(folder, "five", policy="fixed", size=5, wait=2000)
     with serve(folder) as running:
