@@ -183,9 +183,9 @@ def test_a_store_that_is_down_or_slow_costs_only_what_is_not_here_yet(tmp_path: 
             for name in ("warm", "cold", "colder", "rolling", "slow"):
                 push_oracle(control, name, nonce=name)
                 if name in ("warm", "rolling"):
+                    control.move_stage("default", name, "production", "1")  # a later push alone has nothing fetched
                     assert call(node, name, "a") == right("a", 1, name)
             push_oracle(control, "rolling", nonce="later")
-            control.move_stage("default", "rolling", "production", "1")
 
             store.mode = "cut"
             assert call(node, "warm", "b") == right("b", 1, "warm")
