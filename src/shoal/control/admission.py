@@ -20,13 +20,12 @@ import msgspec
 from shoal.control import signing
 from shoal.control.artifacts.blobs import BlobStore
 from shoal.control.artifacts.disk import telling
-from shoal.control.artifacts.intake import disguises, names
-from shoal.control.artifacts.intake.recognising import MODEL_FILE, Nature, recognise_artifact
+from shoal.control.artifacts.intake import names
+from shoal.control.artifacts.intake.recognising import Nature, judge
 from shoal.control.artifacts.trees import check_manifest
 from shoal.control.permissions import HOW_TO_ALLOW, Permissions
 from shoal.core.errors import InvalidInput, NotFound, PermissionDenied
 from shoal.core.registry import FileEntry, Manifest, NewVersion, Policy
-from shoal.core.settings import load_model_file
 
 PLAIN_FILES = "files"
 """The runtime of an artifact that is no model: files that services fetch."""
@@ -85,7 +84,7 @@ class Admission:
         with self._scratch() as folder:
             for file in manifest.files:
                 self._sketch(file, folder)
-            nature = judge(folder, manifest)
+            nature = judge(folder, (file.path for file in manifest.files))
         with self._lock:
             self._known[digest] = nature
             if len(self._known) > REMEMBERED:
@@ -112,26 +111,6 @@ class Admission:
             with target.open("xb") as out:
                 _copy(source, out, file.size if whole else HEAD_BYTES)
                 out.truncate(file.size)
-
-
-def judge(folder: Path, manifest: Manifest) -> Nature:
-    """What the files of a manifest are, as they lie in a folder.
-
-    Raises:
-        InvalidInput: they are no model that is known, one is not what its name says, or the `model.yaml` is wrong.
-    """
-    for file in manifest.files:
-        disguises.check(folder / file.path, file.path)
-    nature = recognise_artifact(folder)
-    return nature if nature.code else Nature(nature.runtime, _app_in(folder))
-
-
-def _app_in(folder: Path) -> str:
-    """How an app beside the model is code; "" if there is none."""
-    settings = folder / MODEL_FILE
-    if settings.is_file() and load_model_file(settings, folder=folder, name="model", trust=True).app:
-        return "has an app, which is Python code"
-    return ""
 
 
 def _agree(claimed: str, nature: Nature) -> None:

@@ -1,10 +1,15 @@
-"""What the files of a staged folder are: which runtime loads them, and how they can carry code. Nothing is loaded."""
+"""What the files of a staged folder are: which runtime loads them, and how they can carry code. Nothing is loaded.
+
+The only place where that is decided: for those who look before they push, and for control, which believes nobody.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from shoal.control.artifacts.intake import disguises
 from shoal.core.errors import ConfigError, InvalidInput
 from shoal.core.formats import code_in, recognise
 
@@ -24,22 +29,36 @@ class Nature(NamedTuple):
     code: str
 
 
-def recognise_artifact(folder: Path) -> Nature:
-    """The nature of a folder's files, by their `model.yaml` if there is one.
+def judge(folder: Path, paths: Iterable[str], *, model: bool = True) -> Nature:
+    """What an artifact is, by its `model.yaml` if there is one.
+
+    Args:
+        folder: with the files.
+        paths: of the files, relative to the folder.
+        model: refuse files that are no model that is known; without, their runtime is "".
 
     Raises:
-        InvalidInput: they are no model that is known, or `model.yaml` is wrong.
+        InvalidInput: a file is not what its name says, they are no model that is known, or `model.yaml` is wrong.
     """
+    for path in paths:
+        disguises.check(folder / path, path)
     try:
-        if (folder / MODEL_FILE).is_file():
-            from shoal.core.settings import load_model_file  # loads pydantic: only for those who need it
+        return _nature(folder)
+    except ConfigError as error:
+        if not model:
+            return Nature("", "")
+        raise InvalidInput(_told(error.message, folder), hint=error.hint or _HINT, field=error.field) from error
 
-            spec = load_model_file(folder / MODEL_FILE, folder=folder, name="model", trust=True)
-            return Nature(spec.runtime, code_in(spec.runtime, Path(spec.path)))
+
+def _nature(folder: Path) -> Nature:
+    if not (folder / MODEL_FILE).is_file():
         runtime = recognise(folder)
         return Nature(runtime, code_in(runtime, folder))
-    except ConfigError as error:
-        raise InvalidInput(_told(error.message, folder), hint=error.hint or _HINT, field=error.field) from error
+    from shoal.core.settings import load_model_file  # loads pydantic: only for those who need it
+
+    spec = load_model_file(folder / MODEL_FILE, folder=folder, name="model", trust=True)
+    code = code_in(spec.runtime, Path(spec.path))
+    return Nature(spec.runtime, code or ("has an app, which is Python code" if spec.app else ""))
 
 
 def _told(message: str, folder: Path) -> str:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shoal.control.artifacts.disk import remove, telling
-from shoal.control.artifacts.intake import checksums, disguises, safetensors
+from shoal.control.artifacts.intake import checksums, safetensors
 from shoal.control.artifacts.intake.folders import read_file, read_folder
 from shoal.control.artifacts.intake.members import Budget, Member, Ratio, damaged
-from shoal.control.artifacts.intake.recognising import Nature, recognise_artifact
+from shoal.control.artifacts.intake.recognising import judge
 from shoal.control.artifacts.intake.staging import Staging
 from shoal.control.artifacts.intake.streams import DECODERS, Packed, Plain
 from shoal.control.artifacts.intake.tars import read_tar
@@ -168,22 +168,12 @@ def _check_sums(folder: Path, taken: Staging, expected: Mapping[str, str] | None
 def _judge(folder: Path, taken: Staging, model: bool) -> Intake:
     if not taken.files:
         raise InvalidInput("there are no files in it", hint="hidden files are left out; pack the model's files")
+    nature = judge(folder, taken.files, model=model)
     notes = _notes(taken)
     for path in taken.files:
-        disguises.check(folder / path, path)
         if path.lower().endswith(".safetensors"):
             notes += safetensors.examine(folder / path, path)
-    nature = _nature(folder, model)
     return Intake(folder, _manifest(taken), nature.runtime, nature.code, tuple(notes))
-
-
-def _nature(folder: Path, model: bool) -> Nature:
-    try:
-        return recognise_artifact(folder)
-    except InvalidInput:
-        if model:
-            raise
-        return Nature("", "")
 
 
 def _manifest(taken: Staging) -> Manifest:
