@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from shoal.control.artifacts.intake.checksums import parse_checksums, verify
 from shoal.core.errors import CorruptArtifact, InvalidInput
 from shoal.core.registry import FileEntry
 from shoal.testing.stores import name_of
+from support.tools import needs
 
 PATHS = st.sampled_from(["a", "b/c", "b/d", "e f", "ü"])
 
@@ -47,9 +47,8 @@ def test_any_bytes_are_a_list_or_refused(data: bytes) -> None:
         return
 
 
-@pytest.mark.skipif(not shutil.which("sha256sum"), reason="sha256sum is not installed")
 def test_what_sha256sum_writes_is_read(tmp_path: Path) -> None:
     (tmp_path / "a b.onnx").write_bytes(b"data")
     for option in ("--text", "--binary"):
-        done = subprocess.run(["sha256sum", option, "a b.onnx"], cwd=tmp_path, capture_output=True, check=True)
+        done = subprocess.run([needs("sha256sum"), option, "a b.onnx"], cwd=tmp_path, capture_output=True, check=True)
         assert parse_checksums(done.stdout) == {"a b.onnx": name_of(b"data")}
