@@ -246,6 +246,9 @@ class FakeModels:
     def all(self) -> list[FakeHandle]:
         return self.handles
 
+    def some(self, limit: int) -> list[str]:
+        return [each.spec.name for each in self.handles[:limit]]
+
     async def load(self, name: str, config: str | None = None) -> None:
         self.loads.append((name, config))
         if self.load_error is not None:

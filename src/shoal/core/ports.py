@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from shoal.core.call import Dispatch
@@ -101,6 +101,10 @@ class Models(Protocol):
 
     def all(self) -> Sequence[ModelHandle]:
         """Every version of every model, known or loaded, ordered by name and version."""
+        ...
+
+    def some(self, limit: int) -> Iterable[str]:
+        """Names of at most so many models, in no order: what it costs does not grow with how many there are."""
         ...
 
     async def load(self, name: str, config: str | None = None) -> None:

@@ -179,6 +179,8 @@ def test_an_unloaded_model_is_still_known_and_can_be_loaded_again() -> None:
         assert world.runners[0].log == ["start", "drain"]
         await world.hosting.load("m")
         assert handle.state is ModelState.READY
+        assert [*world.hosting.some(9)] == ["m"]
+        assert [*world.hosting.some(0)] == []
         await world.hosting.remove("m")
         assert world.hosting.all() == []
 

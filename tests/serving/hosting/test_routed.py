@@ -61,6 +61,18 @@ def test_a_call_whose_time_is_over_before_the_model_is_there_is_told() -> None:
     asyncio.run(main())
 
 
+def test_some_names_are_told_without_listing_all() -> None:
+    async def main() -> None:
+        world = World()
+        for number in range(5):
+            world.control.put(f"m{number}", implicit=True)
+            await world.call(f"m{number}")
+        assert [*world.models.some(2)] == ["m0", "m1"]
+        assert len([*world.models.some(9)]) == 5
+
+    asyncio.run(main())
+
+
 def test_nobody_knows_it_is_believed_for_a_while() -> None:
     async def main() -> None:
         world = World()

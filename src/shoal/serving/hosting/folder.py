@@ -8,6 +8,7 @@ happened.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Iterable
 
@@ -84,6 +85,10 @@ class FolderModels:
     def all(self) -> list[Hosted]:
         """See `core.ports.Models.all`."""
         return [handle for name in sorted(self._models) for handle in self._models[name].values()]
+
+    def some(self, limit: int) -> Iterable[str]:
+        """See `core.ports.Models.some`."""
+        return itertools.islice(self._models, limit)
 
     async def load(self, name: str, config: str | None = None) -> None:
         """See `core.ports.Models.load`."""

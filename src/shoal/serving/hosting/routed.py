@@ -7,7 +7,8 @@ disk (`state`), so all of it goes on, and starts again, with control dead.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Iterable
 
 from shoal.core.clock import Clock
 from shoal.core.errors import NotFound, NotReady, ShoalError, Unavailable, Unsupported
@@ -151,6 +152,10 @@ class RoutedModels:
         """See `core.ports.Models.all`."""
         entries = [*self._entries.values(), *self._versions.values()]
         return sorted(entries, key=lambda each: (each.spec.name, len(each.spec.version), each.spec.version))
+
+    def some(self, limit: int) -> Iterable[str]:
+        """See `core.ports.Models.some`."""
+        return itertools.islice(self._entries, limit)
 
     def ready(self) -> bool:
         """See `core.ports.Models.ready`."""
