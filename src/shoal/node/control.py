@@ -23,6 +23,7 @@ from shoal.core.settings.node import NodeSettings
 from shoal.core.tasks import Tasks
 from shoal.serving.pool.output import LineCutter
 from shoal.serving.pool.process import exit_reason
+from shoal.serving.pool.stopping import stop
 from shoal.serving.pool.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 READY_SECONDS = 60.0
 """How long the first start may take before the node goes on without it."""
 STOP_SECONDS = 15.0
+"""Time for it to end after SIGTERM."""
 _LINE = re.compile(r"\d\d:\d\d:\d\d ([A-Z]+) +(.*)")
 """A line of control's log: time, level, text."""
 IN_USE = 3
@@ -79,15 +81,7 @@ class OwnControl:
     async def stop(self) -> None:
         """End it, gracefully if it can."""
         await self._tasks.close()
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await stop(self._process, STOP_SECONDS)
 
     async def _keep_running(self) -> None:
         while True:

@@ -7,7 +7,6 @@ that crashes is away until it is back, and nobody but its callers notices.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import random
@@ -21,6 +20,7 @@ from shoal.serving.pool.environment import worker_environment
 from shoal.serving.pool.interpreters import app_command
 from shoal.serving.pool.output import OutputLog
 from shoal.serving.pool.process import exit_reason
+from shoal.serving.pool.stopping import stop
 from shoal.serving.pool.supervisor import CALM, Supervisor
 
 logger = logging.getLogger(__name__)
@@ -55,16 +55,7 @@ class AppProcess:
     async def stop(self) -> None:
         """End it: SIGTERM, then SIGKILL."""
         await self._tasks.close()
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), STOP_SECONDS)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        await stop(self._process, STOP_SECONDS)
 
     async def _keep_running(self) -> None:
         while True:
