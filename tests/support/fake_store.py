@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
 
 import msgspec
 
@@ -25,6 +27,10 @@ class FakeStore:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Self]:
+        yield self
 
     def position(self) -> int:
         return self.changes

@@ -1,4 +1,4 @@
-"""Each test that takes `registry` or `url` runs on SQLite and on a real PostgreSQL."""
+"""Each test that takes `registry` runs on SQLite and on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ import pytest
 
 from shoal.control.registry import Registry, open_registry
 from shoal.core.clock import ManualClock
-from support.postgres import postgres  # noqa: F401
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/registry.db"
-    else:
-        with request.getfixturevalue("postgres").schema() as found:
-            yield found
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ and the feed grows: a change, its event and its number become visible together o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Literal
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal, Self
 
 from sqlalchemy import Connection, insert
 
@@ -56,14 +56,27 @@ class Writing:
 
 
 class Part:
-    """A group of the registry's operations."""
+    """A group of the registry's operations.
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    Args:
+        database: where it is kept.
+        clock: Unix seconds.
+        held: the transaction in which all is read; None: each operation has its own.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float], held: Connection | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._held = held
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Self]:
+        """The registry as it is now, whatever changes meanwhile, in one transaction; for reading, in one thread."""
+        with self._reading() as connection:
+            yield type(self)(self._database, self._clock, connection)
 
     def _reading(self) -> AbstractContextManager[Connection]:
-        return self._database.read()
+        return self._database.read() if self._held is None else nullcontext(self._held)
 
     @contextmanager
     def _writing(self, actor: str) -> Iterator[Writing]:

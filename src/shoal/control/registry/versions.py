@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, literal, select, update
+from sqlalchemy import ColumnElement, Connection, func, literal, select, update
 
 from shoal.control.registry import schema
 from shoal.control.registry.documents import MAX_NUMBER, check_text, dump, load
@@ -89,7 +89,7 @@ def resolve(connection: Connection, of: AnyRow, ref: str) -> AnyRow:
     Raises:
         NotFound: there is none, or it was deleted.
     """
-    row = connection.execute(select(_table).where(_table.c.model_id == of.id, _meant(connection, of, ref))).first()
+    row = connection.execute(select(_table).where(_table.c.model_id == of.id, _meant(of, ref))).first()
     if row and not row.deleted:
         return row
     if row:
@@ -99,13 +99,15 @@ def resolve(connection: Connection, of: AnyRow, ref: str) -> AnyRow:
     raise NotFound(sentence, hint=_what_is_there(connection, of), field="version")
 
 
-def _meant(connection: Connection, of: AnyRow, ref: str) -> ColumnElement[bool]:
+def _meant(of: AnyRow, ref: str) -> ColumnElement[bool]:
     if ref == LATEST:
         return _table.c.number == literal(of.latest)
     if ref.isascii() and ref.isdecimal():
         return _table.c.number == literal(int(ref) if len(ref) <= len(str(MAX_NUMBER)) else 0)
-    pointed = stages_of(connection, [of.id]).get(of.id, {}).get(ref)
-    return _table.c.alias == ref if pointed is None else _table.c.number == literal(pointed)
+    stages, versions = schema.stages.c, _table.alias().c
+    staged = select(stages.number).where(stages.model_id == of.id, stages.stage == ref, stages.number > 0)
+    aliased = select(versions.number).where(versions.model_id == of.id, versions.alias == ref)
+    return _table.c.number == func.coalesce(staged.scalar_subquery(), aliased.scalar_subquery())
 
 
 def _what_is_there(connection: Connection, of: AnyRow) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from shoal.control.registry.records import ServiceRecord
@@ -9,8 +10,8 @@ from shoal.core.registry import Manifest, Model, Namespace, Version
 from shoal.core.service import Service
 
 
-class Store(Protocol):
-    """A part of `control.registry.Registry`. What is not there, or deleted, is a `NotFound`."""
+class Readable(Protocol):
+    """What is read of `control.registry.Registry`. What is not there, or deleted, is a `NotFound`."""
 
     def position(self) -> int: ...
 
@@ -36,5 +37,11 @@ class Store(Protocol):
         limit: int = 100,
         after: tuple[str, str, str] = ...,
     ) -> list[ServiceRecord]: ...
+
+
+class Store(Readable, Protocol):
+    """A part of `control.registry.Registry`."""
+
+    def snapshot(self) -> AbstractContextManager[Readable]: ...
 
     def put_service(self, service: Service, *, actor: str = "", expected: int | None = None) -> ServiceRecord: ...
