@@ -23,8 +23,10 @@ logger = logging.getLogger(__name__)
 
 COLLECT = (1_000, 4, 100)
 """Thresholds of the garbage collector's three generations."""
-SWITCH_SECONDS = 0.0005
-"""How long a thread that fetches or looks at files may keep the interpreter from the loop that answers requests."""
+SWITCH_SECONDS = 5e-6
+"""How long a thread that fetches or looks at files may keep the interpreter from the loop that answers requests. So
+short because a thread that waits is only heard once it has waited for so long without the lock being free in between,
+and whoever reads files lets go of it for a moment all the time."""
 
 
 def run(settings: NodeSettings, paths: Sequence[Path], on_ready: Callable[[Node], None]) -> int:
@@ -87,8 +89,8 @@ def _on_signals() -> asyncio.Future[str]:
 def _settle_memory() -> None:
     """What lives now lives long: keep the garbage collector from walking it over and over.
 
-    What comes later is looked at in small parts. Requests leave no cycles behind, but each model that is loaded and let
-    go of leaves some eighty objects of them: fifty thousand at once would stop the loop for a tenth of a second.
+    What comes later is looked at in small parts: fifty thousand objects at once would stop the loop for a tenth of a
+    second. There is little to find, as neither requests nor models that come and go leave cycles behind.
     """
     gc.collect()
     gc.freeze()

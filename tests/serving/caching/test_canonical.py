@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shoal.core._generated import shoal_inference_pb2 as pb
@@ -19,7 +20,8 @@ REQUESTS = st.fixed_dictionaries(
     {"inputs": st.lists(st.dictionaries(TEXTS, VALUES | st.lists(VALUES, max_size=4), max_size=4), max_size=3)},
     optional={
         "id": st.none() | TEXTS,
-        "parameters": st.none() | st.dictionaries(st.sampled_from(["priority", "timeout", "a", "b:"]), VALUES),
+        "parameters": st.none()
+        | st.dictionaries(st.sampled_from(["priority", "timeout", "a", "b:"]), VALUES | st.none()),
         "outputs": st.lists(st.dictionaries(TEXTS, VALUES, max_size=2), max_size=2),
     },
 )
@@ -34,6 +36,8 @@ def without_what_does_not_matter(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(REQUESTS, st.randoms(use_true_random=False), st.sampled_from([None, 1, "\t"]), st.booleans())
+@example({"inputs": [], "parameters": {"priority": ":"}}, random.Random(0), None, False)
+@example({"inputs": [], "parameters": {"timeout": None}}, random.Random(0), None, False)
 @settings(max_examples=150)
 def test_every_spelling_of_a_request_has_one_canonical_form_that_means_the_same(
     request_: dict[str, Any], chance: Any, indent: Any, ascii_only: bool

@@ -51,7 +51,8 @@ def test_a_call_whose_time_is_over_before_the_model_is_there_is_told() -> None:
         left = await world.call("iris")
         world.models.find("iris").dispatch.cancel(left)
         world.clock.advance(61)
-        world.models.find("iris").pending._watch._due()
+        waiting = world.models.find("iris").pending
+        waiting._watch._due(waiting._sweep)
         assert call.outcome is not None
         assert "could not be loaded" in str(call.outcome)
         assert left.outcome is None

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -88,28 +89,26 @@ def test_a_load_does_not_hold_up_the_other_models(tmp_path: Path) -> None:
     joblib.dump(forest, tmp_path / "forest.joblib")
     big = {"path": str(tmp_path / "forest.joblib"), "runtime": "sklearn", "trust": "code"}
 
-    async def longest(model: Running, until: asyncio.Event | None, count: int) -> float:
+    async def longest(model: Running, until: asyncio.Event) -> float:
         worst = 0.0
-        while count > 0 or (until is not None and not until.is_set()):
+        while not until.is_set():
             start = monotonic()
             await times(model, 1.0)
             worst = max(worst, monotonic() - start)
-            count -= 1
         return worst
 
     async def main() -> None:
         async with make_pool(command=COMMAND, preload=("sklearn",)) as sharing:
             small = await sharing.model("small", **line(tmp_path, 3))
             await times(small, 1.0)
-            best = float("inf")
-            for turn in range(3):  # on a machine that others use, too, one quiet turn is proof enough
-                base = await longest(small, None, 300)
+            worst = []
+            for turn in range(5):  # others use the machine, too: what they take is not the load's doing
                 loaded = asyncio.Event()
-                watching = asyncio.ensure_future(longest(small, loaded, 10))
+                watching = asyncio.ensure_future(longest(small, loaded))
                 await sharing.model(f"forest{turn}", all_ready=True, **big)
                 loaded.set()
-                best = min(best, await watching - base)
-            assert best < 0.05
+                worst.append(await watching)
+            assert statistics.median(worst) < 0.05
 
     run(main())
 

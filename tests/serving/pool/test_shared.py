@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
+import weakref
 from pathlib import Path
 
 import pytest
@@ -363,6 +365,24 @@ def test_stopping_gives_everybody_an_answer() -> None:
             assert all(isinstance(outcome, NotReady) for outcome in await asyncio.gather(*calls))
 
     run(main())
+
+
+def test_a_model_that_was_stopped_is_gone_without_a_look_for_garbage() -> None:
+    async def main() -> None:
+        async with make_pool() as sharing:
+            gc.disable()
+            model = await sharing.model("a", batching=Batching(queue_seconds=5.0))
+            await model.ask("1", "2", "3")
+            seat = seat_of(model)
+            left = [weakref.ref(each) for each in (model.runner, model.runner.dispatch, seat, seat.spare)]
+            await sharing.models.pop().runner.stop()
+            del model, seat
+            await sharing.until(lambda: [each() for each in left] == [None] * 4)
+
+    try:
+        run(main())
+    finally:
+        gc.enable()
 
 
 async def _explained(sharing: Sharing, name: str, **fields: object) -> str:

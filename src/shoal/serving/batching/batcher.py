@@ -83,7 +83,7 @@ class Batcher:
         self._admission = Admission(settings, parallel)
         self._poison = PoisonTable(name)
         self._quarantine = Quarantine(quarantine_worker, ledger, self._poison, instruments, clock, self._refuse_alike)
-        self._deadlines = DeadlineWatch(self._sweep, clock, loop)
+        self._deadlines = DeadlineWatch(clock, loop)
         self._refusal: Refusal | None = None
         self._alone = False
         self._scheduled = False
@@ -214,9 +214,10 @@ class Batcher:
         self._quarantine.proceed()
 
     def close(self) -> None:
-        """End the timers."""
+        """End the timers, and know nobody any more who knows this."""
         self._deadlines.close()
         self._close_window()
+        self._quarantine.close()
 
     def _refused(self, call: Call) -> bool:
         if self._refusal is not None:
@@ -277,7 +278,7 @@ class Batcher:
         if self.settings.queue_seconds is not None:
             due = min(due, call.arrived + self.settings.queue_seconds)
         if due < self._deadlines.next:
-            self._deadlines.look_at(due)
+            self._deadlines.look_at(due, self._sweep)
 
     def _sweep(self, now: float) -> float:
         """Give overdue calls their outcome; the next deadline."""

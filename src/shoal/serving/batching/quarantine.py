@@ -30,6 +30,10 @@ MAX_SUSPECTS = 256
 """Calls in quarantine at a time."""
 
 
+def _nobody(culprit: Call) -> None:
+    return
+
+
 class Group:
     """Suspects that are run together. `spared`: it has got another chance, as its worker was killed from outside."""
 
@@ -59,7 +63,7 @@ class Quarantine:
         poison: PoisonTable,
         instruments: ModelInstruments,
         clock: Clock,
-        on_found: Callable[[Call], None] = lambda culprit: None,
+        on_found: Callable[[Call], None] = _nobody,
     ) -> None:
         self._workers = workers
         self._ledger = ledger
@@ -75,6 +79,10 @@ class Quarantine:
         """The calls in quarantine that have no outcome yet."""
         groups = [*self._waiting, self._running] if self._running else list(self._waiting)
         return (call for group in groups for call in group.calls if call.state is not State.DONE)
+
+    def close(self) -> None:
+        """Whoever asked to be told of culprits has nothing any more that could be alike."""
+        self._on_found = _nobody
 
     def admit(self, job: Job, loss: Loss) -> None:
         """Take over the calls of a batch that was being worked on when its worker died."""

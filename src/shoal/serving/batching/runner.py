@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from shoal.core.clock import Clock, monotonic
 from shoal.core.errors import NotReady, ShoalError
@@ -65,7 +66,7 @@ class ModelRunner:
             name=f"{spec.name}/{spec.version}",
             parallel=spec.limits.workers,
         )
-        self.dispatch.refuse(lambda: self._not_ready("it is loading"))
+        self.dispatch.refuse(partial(_not_ready, spec.name, "it is loading"))
         self.pool.on_room = self.dispatch.flush
         self.pool.on_change = self._pool_changed
         self.pool.on_death = self._instruments.restarted
@@ -124,7 +125,7 @@ class ModelRunner:
         self._failed = False
         if self._state is not ModelState.UNAVAILABLE:
             self._enter(ModelState.UNAVAILABLE, "it was stopped")
-        self.dispatch.fail_all(lambda: self._not_ready(self._reason))
+        self.dispatch.fail_all(partial(_not_ready, self.spec.name, self._reason))
         await self.pool.stop()
         self.dispatch.close()
 
@@ -164,14 +165,16 @@ class ModelRunner:
         if self._state is ModelState.READY and self.pool.failure:
             self._failed = True
             self._enter(ModelState.UNAVAILABLE, self.pool.failure)
-            self.dispatch.fail_all(lambda: self._not_ready(self._reason))
+            self.dispatch.fail_all(partial(_not_ready, self.spec.name, self._reason))
         elif self._failed and self.pool.ready and not self.pool.failure:
             self._failed = False
             self._enter(ModelState.READY, "")
 
     def _enter(self, state: ModelState, reason: str) -> None:
         self._state, self._reason = state, reason
-        self.dispatch.refuse(None if state is ModelState.READY else lambda: self._not_ready(reason))
+        ready = state is ModelState.READY
+        self.dispatch.refuse(None if ready else partial(_not_ready, self.spec.name, reason))
 
-    def _not_ready(self, why: str) -> NotReady:
-        return NotReady(f"model {self.spec.name!r} is not ready: {why}", retry_after=1.0)
+
+def _not_ready(name: str, why: str) -> NotReady:
+    return NotReady(f"model {name!r} is not ready: {why}", retry_after=1.0)

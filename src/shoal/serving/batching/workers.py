@@ -85,7 +85,8 @@ class ModelWorkers(Workers, Protocol):
         ...
 
     async def stop(self) -> None:
-        """Let go of the workers now."""
+        """Let go of the workers now, and of whoever listens: where models come and go all the time, what has stopped is
+        to be gone with the last who knows it, not when garbage is looked for, which would hold all others up."""
         ...
 
 

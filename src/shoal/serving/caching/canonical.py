@@ -59,7 +59,7 @@ def _take_id(request: _Request) -> tuple[str | None, int]:
     if isinstance(id, UnsetType):
         return None, 0
     request.id = UNSET
-    return id, 1 if id is None else 1 + json_data.encode(id).count(b":")
+    return id, _colons(id)
 
 
 def _take_parameters(request: _Request) -> int:
@@ -67,11 +67,16 @@ def _take_parameters(request: _Request) -> int:
     parameters = request.parameters
     if isinstance(parameters, UnsetType):
         return 0
-    removed = sum(parameters.pop(name, None) is not None for name in _IRRELEVANT) if parameters else 0
+    removed = sum(_colons(parameters.pop(name)) for name in _IRRELEVANT if name in parameters) if parameters else 0
     if not parameters:
         request.parameters = UNSET
         removed += 1
     return removed
+
+
+def _colons(value: object) -> int:
+    """How many colons a key without one has brought with it: its own, and those in its value."""
+    return 1 + json_data.encode(value).count(b":")
 
 
 def without_leading_id(text: bytes) -> tuple[bytes, str] | None:

@@ -106,7 +106,7 @@ class CachingDispatch:
         self._flights: dict[bytes, Flight] = {}
         self._waiting: dict[Call, Flight] = {}
         self._waiting_bytes = 0
-        self._deadlines = DeadlineWatch(self._sweep, clock, loop)
+        self._deadlines = DeadlineWatch(clock, loop)
 
     def submit(self, call: Call) -> None:
         """Take the call over; see `core.call.Dispatch`."""
@@ -191,7 +191,7 @@ class CachingDispatch:
         flight.shared = True
         flight.deadline = max(flight.deadline, call.deadline)
         if earliest < self._deadlines.next:
-            self._deadlines.look_at(earliest)
+            self._deadlines.look_at(earliest, self._sweep)
 
     def _leave(self, call: Call, flight: Flight) -> str | None:
         """A caller waits no more; its id. Who leaves a flight that nobody waits at any more calls it back."""

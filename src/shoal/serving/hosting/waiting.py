@@ -41,7 +41,7 @@ class Waiting:
         self._count = count
         self._calls: dict[int, Call] = {}
         self._bytes = 0
-        self._watch = DeadlineWatch(self._sweep, clock, loop)
+        self._watch = DeadlineWatch(clock, loop)
         self._next: Dispatch | None = None
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class Waiting:
         self._calls[id(call)] = call
         self._bytes += len(call.body)
         if call.deadline < self._watch.next:
-            self._watch.look_at(call.deadline)
+            self._watch.look_at(call.deadline, self._sweep)
         self._wake()
 
     def cancel(self, call: Call) -> None:

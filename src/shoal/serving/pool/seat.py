@@ -40,6 +40,10 @@ def _nothing() -> None:
     return
 
 
+def _unheard(reason: str) -> None:
+    return
+
+
 class Seat:
     """See the module; implements `batching.workers.ModelWorkers`. Made by `SharedPool.seat`.
 
@@ -57,8 +61,8 @@ class Seat:
         self.memory = memory
         self.on_room: Callable[[], None] = _nothing
         self.on_change: Callable[[], None] = _nothing
-        self.on_death: Callable[[str], None] = lambda reason: None
-        self.on_evicted: Callable[[str], None] = lambda reason: None
+        self.on_death: Callable[[str], None] = _unheard
+        self.on_evicted: Callable[[str], None] = _unheard
         self.loaded: Loaded | None = memory.loaded
         self.failure = ""
         self.spare = Spare(spec, self._make_alone, lambda reason: self.on_death(reason))
@@ -162,6 +166,8 @@ class Seat:
         self._fail_arrivals(NotReady("it was stopped"))
         await self._tasks.close()
         await self.spare.stop()
+        self.on_room = self.on_change = _nothing
+        self.on_death = self.on_evicted = _unheard
 
     # What places tell.
 

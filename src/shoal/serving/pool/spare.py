@@ -27,6 +27,14 @@ NOT_STARTED = "not_started"
 """Label of the loss of a job for which no worker could be had."""
 
 
+def _refuse(hooks: Hooks) -> Member:
+    raise RuntimeError("the quarantine worker was stopped")
+
+
+def _unheard(reason: str) -> None:
+    return
+
+
 class Spare:
     """See the module.
 
@@ -77,6 +85,7 @@ class Spare:
             member.stop()
             await member.finish()
         self._lose_waiting()
+        self._make, self._on_death = _refuse, _unheard
 
     async def _start(self) -> None:
         member = await self._raise()

@@ -19,8 +19,10 @@ from contextlib import contextmanager
 from shoal.core.allocator import give_back
 from shoal.serving.worker.limits import resident_bytes
 
-SWITCH_SECONDS = 0.0005
-"""How soon the thread that loads lets the one that serves have the interpreter, if that wants it."""
+SWITCH_SECONDS = 5e-6
+"""How soon the thread that loads lets the one that serves have the interpreter, if that wants it. So short because a
+thread that waits is only heard once it has waited for so long without the lock being free in between, and code that
+reads a file, or computes tree by tree, lets go of it for a moment every few microseconds."""
 QUIET = 0.05
 """Seconds at most to wait for the running batch, so that its memory is not taken for the model's."""
 LARGE = 16 * 1024 * 1024
