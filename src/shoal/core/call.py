@@ -43,11 +43,12 @@ class Call:
         level: priority class, 0 is the most urgent.
         arrived: when it was accepted (monotonic seconds).
         deadline: when its time is over (monotonic seconds).
+        tenant: whose quota and fair share it counts to; "": nobody's in particular.
         attempts: how many times a worker has died with it.
         state: see the module.
     """
 
-    __slots__ = ("arrived", "attempts", "body", "deadline", "format", "json_length", "level", "rows", "state")
+    __slots__ = ("arrived", "attempts", "body", "deadline", "format", "json_length", "level", "rows", "state", "tenant")
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Call:
         json_length: int = -1,
         rows: int = 1,
         level: int = 1,
+        tenant: str = "",
     ) -> None:
         self.format = format
         self.body = body
@@ -67,6 +69,7 @@ class Call:
         self.level = level
         self.arrived = arrived
         self.deadline = deadline
+        self.tenant = tenant
         self.attempts = 0
         self.state = State.QUEUED
 

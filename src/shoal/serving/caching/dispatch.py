@@ -55,6 +55,7 @@ class Flight(Call):
             json_length=subject.json_length,
             rows=call.rows,
             level=call.level,
+            tenant=call.tenant,
         )
         self._owner = owner
         self.key = subject.key

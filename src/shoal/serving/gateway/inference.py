@@ -53,6 +53,7 @@ class HttpCall(Call):
         self.level = level_of(priority) if priority else 1
         self.arrived = arrived = exchange.arrived
         self.deadline = arrived + seconds
+        self.tenant = ""
         self.attempts = 0
         self.state = State.QUEUED
         self._exchange = exchange
@@ -92,6 +93,7 @@ class RpcCall(Call):
         self.level = level_of(priority) if priority else 1
         self.arrived = rpc.arrived
         self.deadline = deadline
+        self.tenant = ""
         self.attempts = 0
         self.state = State.QUEUED
         self._rpc = rpc
