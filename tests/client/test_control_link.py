@@ -133,9 +133,24 @@ def test_redirects_are_not_followed(link: Linking) -> None:
     assert len(heads) == 1
 
 
-def test_a_download_that_breaks_off_begins_again(link: Linking) -> None:
-    half = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"
-    whole = half + b"1\r\n!\r\n0\r\n\r\n"
+@pytest.mark.parametrize("kept", [len(OK) - 16, len(OK) - 1], ids=["after its head", "before its last byte"])
+def test_an_answer_that_breaks_off_is_asked_for_again(link: Linking, kept: int) -> None:
+    with scripted(says(OK[:kept]), says(OK)) as (url, heads):
+        assert link(url).call("POST", "/x", Health, body=Digests(())).state == "live"
+    assert len({key_of(head) for head in heads}) == 1
+
+
+@pytest.mark.parametrize(
+    ("half", "rest"),
+    [
+        (b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", b"1\r\n!\r\n0\r\n\r\n"),
+        (b"content-length: 6\r\n\r\nhello", b"!"),
+    ],
+    ids=["in chunks", "of a known length"],
+)
+def test_a_download_that_breaks_off_begins_again(link: Linking, half: bytes, rest: bytes) -> None:
+    half = b"HTTP/1.1 200 OK\r\n" + half
+    whole = half + rest
     target = io.BytesIO()
     with scripted(says(half), says(whole)) as (url, _):
         link(url).fetch("/x", target)

@@ -270,9 +270,16 @@ def _copy(response: http.client.HTTPResponse, target: BinaryIO, progress: Progre
 
 def _read(response: http.client.HTTPResponse, size: int) -> bytes:
     try:
-        return response.read(size)
+        data = response.read(size)
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable("the answer of control broke off", hint="try again") from error
+        raise _broken_off() from error
+    if not data and response.length:  # less came than its head has promised, of which `read` says nothing
+        raise _broken_off()
+    return data
+
+
+def _broken_off() -> Unavailable:
+    return Unavailable("the answer of control broke off", hint="try again")
 
 
 def _whole(response: http.client.HTTPResponse) -> bytes:
