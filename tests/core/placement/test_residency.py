@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from itertools import combinations
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from shoal.core.errors import Conflict
 from shoal.core.placement.residency import FEW, Evict, Load, Refuse, idle, plan_fit, plan_load
-from shoal.core.placement.residents import Residents
+from shoal.core.placement.residents import PROVEN, Residents
 
 MIB = 1 << 20
 NOW = 1000.0
@@ -135,7 +136,7 @@ def test_more_loads_than_models_are_called_thrash() -> None:
     assert state.loads(NOW + 200) == 0
 
 
-def test_what_nobody_has_used_for_long_is_found_without_looking_at_the_rest() -> None:
+def test_what_nobody_has_used_for_long_is_found() -> None:
     state = filled(1, 1, 1)
     state.take("0")
     state.pin("1", True, NOW)
@@ -143,6 +144,41 @@ def test_what_nobody_has_used_for_long_is_found_without_looking_at_the_rest() ->
     state.give_back("0", 62.0)
     assert idle(state, 121.9, 60.0) == ("2",)
     assert idle(state, 122.0, 60.0) == ("2", "0")
+
+
+def test_what_is_asked_for_again_and_again_stays_while_others_come_and_go() -> None:
+    state, chance = Residents(max_count=50), random.Random(3)
+    weights = [1 / (rank + 1) ** 1.1 for rank in range(1000)]
+    loads = [0] * 1000
+    for at, model in enumerate(chance.choices(range(1000), weights, k=6000)):
+        key, now = str(model), at / 700
+        if not state.take(key):
+            plan = plan_load(state, key, MIB, now)
+            for victim in plan.victims if isinstance(plan, Evict) else ():
+                state.remove(victim)
+            state.reserve(key, MIB, now)
+            state.loaded(key, MIB, now)
+            state.take(key)
+            loads[model] += at > 2000
+        state.give_back(key, now)
+    assert sum(loads[:10]) == 0
+    assert sum(loads) < 0.4 * 4000
+
+
+def test_of_many_that_come_at_once_the_first_go_before_what_is_in_use_all_the_time() -> None:
+    state = filled(*[1] * 10, max_count=10)
+    for _ in range(2):
+        for key in "01234":
+            state.take(key)
+            state.give_back(key, NOW)
+    for number in range(20):
+        plan = plan_load(state, f"new{number}", MIB, NOW)
+        assert isinstance(plan, Evict)
+        for victim in plan.victims:
+            assert victim not in "01234"
+            state.remove(victim)
+        state.reserve(f"new{number}", MIB, NOW)
+        state.loaded(f"new{number}", MIB, NOW)
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, 40), st.data())
@@ -195,10 +231,10 @@ class ResidencyMachine(RuleBasedStateMachine):
     def young(self, key: str) -> bool:
         resident = self.state.get(key)
         assert resident is not None
-        return resident.loaded_at + self.state.min_residence > self.now
+        return self.state.is_young(resident, self.now)
 
     def old_ones_suffice(self, need: int) -> bool:
-        state, old = self.state, [each for each in self.state.idle.values() if not self.young(each.key)]
+        state, old = self.state, [each for each in self.state.idle if not self.young(each.key)]
         room = state.max_bytes is None or state.bytes + need - state.max_bytes <= sum(each.bytes for each in old)
         return room and (state.max_count is None or len(state) + 1 - state.max_count <= len(old))
 
@@ -257,8 +293,9 @@ class ResidencyMachine(RuleBasedStateMachine):
         assert {each.key: each.in_use for each in everything if each.in_use} == {
             key: self.calls.count(key) for key in self.calls
         }
-        assert list(self.state.idle) == self.order
-        for each in self.state.idle.values():
+        uses = {each.key: each.uses for each in everything}
+        assert [each.key for each in self.state.idle] == sorted(self.order, key=lambda key: uses[key] >= PROVEN)
+        for each in self.state.idle:
             assert (each.in_use, each.pinned, each.loading) == (0, False, False)
 
 
