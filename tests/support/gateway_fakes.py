@@ -25,16 +25,27 @@ from shoal.serving.gateway.exchange import Exchange, Headers, Rpc, Streaming, Un
 class FakeExchange(Exchange):
     """An HTTP request that remembers how it was answered."""
 
-    __slots__ = ("answers",)
+    __slots__ = ("_peer", "answers")
 
-    def __init__(self, method: str, target: str | bytes, body: bytes = b"", headers: dict[bytes, bytes] | None = None):
+    def __init__(
+        self,
+        method: str,
+        target: str | bytes,
+        body: bytes = b"",
+        headers: dict[bytes, bytes] | None = None,
+        peer: str = "192.0.2.1",
+    ) -> None:
         self.method = method.encode()
         self.target = target if isinstance(target, bytes) else target.encode()
         self.headers = headers or {}
         self.body = body
         self.arrived = 1000.0
         self.on_gone = None
+        self._peer = peer
         self.answers: list[HttpAnswer] = []
+
+    def peer(self) -> str:
+        return self._peer
 
     def respond(
         self,

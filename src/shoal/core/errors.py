@@ -4,7 +4,9 @@
     ├── InvalidInput            the request is malformed or does not fit the model
     │   ├── TooLarge            a size limit was crossed
     │   └── PoisonInput         this very input has killed a worker before
-    ├── Unauthenticated / PermissionDenied
+    ├── Unauthenticated         nobody knows who asks
+    │   └── TooManyAttempts     wrong credentials came too often from there
+    ├── PermissionDenied        who asks may not do this
     ├── NotFound                no such model, version, route
     ├── Conflict                it is there already, or has changed meanwhile; nothing was done
     ├── CorruptArtifact         files are not what their digests say
@@ -71,6 +73,10 @@ class PoisonInput(InvalidInput):
 
 class Unauthenticated(ShoalError):
     code = "unauthenticated"
+
+
+class TooManyAttempts(Unauthenticated):
+    code = "too_many_attempts"
 
 
 class PermissionDenied(ShoalError):

@@ -101,3 +101,14 @@ def test_counts_by_code() -> None:
     refusals.http(FakeExchange("GET", "/"), errors.NotFound("a"))
     refusals.rpc(FakeRpc(), errors.NotFound("b"))
     assert {key: child.value for key, child in family.children.items()} == {("not_found",): 2}
+
+
+def test_who_is_not_known_is_told_how_to_say_it() -> None:
+    exchange = FakeExchange("GET", "/")
+    problems.answer_error(exchange, errors.Unauthenticated("who?"))
+    assert exchange.answer.header_list.count(problems.CHALLENGE) == 1
+    assert problems.PAGE_CHALLENGE not in exchange.answer.header_list
+    page = FakeExchange("GET", "/", headers={b"accept": b"text/html,*/*"})
+    problems.answer_error(page, errors.TooManyAttempts("wait", retry_after=3.0))
+    assert (page.answer.status, page.answer.headers[b"retry-after"]) == (429, b"3")
+    assert problems.PAGE_CHALLENGE in page.answer.header_list

@@ -42,6 +42,10 @@ class Exchange(ABC):
     arrived: float
     on_gone: Callable[[], None] | None
 
+    def peer(self) -> str:
+        """The address of whoever is connected; "" if there is none."""
+        return ""
+
     @abstractmethod
     def respond(
         self,
@@ -73,11 +77,16 @@ class Rpc(ABC):
 
     __slots__ = ("arrived", "deadline", "metadata", "on_gone", "path")
 
+    method = b"POST"
     path: bytes
     metadata: Mapping[bytes, bytes]
     arrived: float
     deadline: float | None
     on_gone: Callable[[], None] | None
+
+    def peer(self) -> str:
+        """The address of whoever is connected; "" if there is none."""
+        return ""
 
     @abstractmethod
     def finish(self, message: bytes) -> None:

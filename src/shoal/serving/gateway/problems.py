@@ -4,7 +4,8 @@
     invalid_input, config_error    400   INVALID_ARGUMENT
     too_large                      413   RESOURCE_EXHAUSTED
     poison_input                   422   FAILED_PRECONDITION   well-formed, but refused: trying again cannot help
-    unauthenticated                401   UNAUTHENTICATED
+    unauthenticated                401   UNAUTHENTICATED       with WWW-Authenticate
+    too_many_attempts              429   RESOURCE_EXHAUSTED    with Retry-After
     permission_denied              403   PERMISSION_DENIED
     not_found                      404   NOT_FOUND
     conflict                       409   ABORTED
@@ -34,7 +35,7 @@ from typing import NamedTuple
 import msgspec
 
 from shoal.core._generated import shoal_grpc_pb2 as grpc_pb
-from shoal.core.errors import InternalError, InvalidInput, NotFound, ShoalError, Unavailable
+from shoal.core.errors import InternalError, InvalidInput, NotFound, ShoalError, Unauthenticated, Unavailable
 from shoal.core.metrics import Counter, Family
 from shoal.serving.gateway import request_ids
 from shoal.serving.gateway.exchange import JSON, Exchange, Headers, Rpc
@@ -46,6 +47,9 @@ MAX_TEXT = 1024
 """Characters of an error's sentence or hint that are sent; gRPC carries them in headers, which clients limit."""
 
 NOSNIFF = (b"x-content-type-options", b"nosniff")
+CHALLENGE = (b"www-authenticate", b'Bearer realm="shoal"')
+PAGE_CHALLENGE = (b"www-authenticate", b'Basic realm="shoal: any name, and an API key", charset="UTF-8"')
+"""For browsers that open a page: they ask for a name and a password, and send them as `guard.credentials` tells."""
 
 
 class MethodNotAllowed(NotFound):
@@ -76,6 +80,7 @@ OUTCOMES: dict[str, Outcome] = {
     "too_large": Outcome(413, 8),
     "poison_input": Outcome(422, 9),
     "unauthenticated": Outcome(401, 16),
+    "too_many_attempts": Outcome(429, 8),
     "permission_denied": Outcome(403, 7),
     "not_found": Outcome(404, 5),
     "conflict": Outcome(409, 10),
@@ -125,7 +130,10 @@ def answer_error(exchange: Exchange, error: ShoalError) -> None:
     request_id = request_ids.request_id(exchange.headers)
     _log_bug(error, request_id)
     exchange.on_gone = None
-    exchange.respond(outcome(error).status, http_body(error, request_id), JSON, http_headers(error, request_id))
+    headers = http_headers(error, request_id)
+    if isinstance(error, Unauthenticated) and b"text/html" in exchange.headers.get(b"accept", b""):
+        headers = [*headers, PAGE_CHALLENGE]
+    exchange.respond(outcome(error).status, http_body(error, request_id), JSON, headers)
 
 
 def http_body(error: ShoalError, request_id: str) -> bytes:
@@ -140,6 +148,8 @@ def http_headers(error: ShoalError, request_id: str) -> Headers:
     headers = [(request_ids.HEADER, request_id.encode()), NOSNIFF]
     if (seconds := retry_seconds(error)) is not None:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(seconds))))
+    if isinstance(error, Unauthenticated):
+        headers.append(CHALLENGE)
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode()))
     return headers

@@ -1,0 +1,239 @@
+"""The guard of the data port: from a credential to whoever it stands for, and to what that one may see and do.
+
+    headers ──▶ credential ──▶ memo? ── yes ──▶ Caller ──▶ Places: 404, 403, or the models as that one sees them
+                                 │ no
+                                 └─▶ source in a pause? 429 ──▶ key or token proved? ── no ──▶ 401
+
+The memo goes by the whole credential. It forgets everything when the keys change, and each credential when it expires,
+at the latest after a minute. So a request whose credential was seen before costs two look-ups in dictionaries, and what
+is refused was never hashed twice. Only what was proved is remembered: nobody without a key can fill the memo.
+
+Without authentication the guard is off: everybody sees and may do everything, and nothing is looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from shoal.core import keys
+from shoal.core.access import AccessTable, KeyRecord, Permission, Principal, expand
+from shoal.core.clock import Clock, monotonic
+from shoal.core.errors import PermissionDenied, TooManyAttempts, Unauthenticated
+from shoal.core.ports import Models
+from shoal.serving.gateway.guard import credentials, needs
+from shoal.serving.gateway.guard.attempts import Attempts, source_of
+from shoal.serving.gateway.guard.caller import Caller
+from shoal.serving.gateway.guard.needs import About, Need
+from shoal.serving.gateway.guard.sight import Sight, unknown
+
+logger = logging.getLogger(__name__)
+
+KNOWN = 4096
+"""Credentials in the memo; when there are more, remembering starts again."""
+AGAIN = 60.0
+"""Seconds after which a credential is proved again, as clocks are set and tokens expire."""
+INFER = (Permission.INFER,)
+NOBODY = Caller(Principal("", "nobody"), 0.0)
+
+Headers = Mapping[bytes, bytes]
+
+
+class Asked(Protocol):
+    """What the guard must know of a request beside its headers: see `exchange.Exchange` and `exchange.Rpc`."""
+
+    method: bytes
+    arrived: float
+
+    def peer(self) -> str: ...
+
+
+class Tokens(Protocol):
+    """What proves tokens that others have issued."""
+
+    def prove(self, text: str) -> tuple[Principal, float]:
+        """Whoever a token stands for, and the Unix time at which it expires.
+
+        Raises:
+            ValueError: it proves nothing; the sentence does not hold it.
+            Unavailable: the issuer's keys are not there yet.
+        """
+        ...
+
+
+class Guard:
+    """See the module.
+
+    Args:
+        required: whether a credential is needed although no key exists; without it, the first key turns the guard on.
+        tokens: proves tokens; None: only keys count.
+        clock: monotonic seconds.
+        now: Unix seconds.
+
+    Attributes:
+        on: whether anybody is asked for a credential.
+    """
+
+    def __init__(
+        self,
+        *,
+        required: bool = False,
+        tokens: Tokens | None = None,
+        clock: Clock = monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.on = self._required = required
+        self._tokens = tokens
+        self._clock = clock
+        self._now = now
+        self._keys: dict[str, KeyRecord] = {}
+        self._attempts = Attempts(clock)
+        self._known: dict[bytes | None, Caller] = {}
+        self._pages: dict[bytes, Caller] = {}
+
+    def replace(self, table: AccessTable) -> None:
+        """Let in those of this table from now on, and nobody whom only an earlier one names.
+
+        Keys have existed if the table was ever changed: then the guard stays on when the last of them is revoked.
+        """
+        self._keys = {record.id: record for record in table.keys if _is_usable(record)}
+        self._known.clear()
+        self._pages.clear()
+        self.on = self._required or bool(table.keys) or table.revision > 0
+
+    def tenant(self, asked: Asked, headers: Headers, name: str) -> str:
+        """Whom a question to a model counts to: the hot path, for a guard that is on.
+
+        Raises:
+            Unauthenticated, TooManyAttempts, NotFound, PermissionDenied: it may not be asked.
+        """
+        caller = self._known.get(headers.get(credentials.AUTHORIZATION))
+        if caller is None or caller.until <= asked.arrived:
+            caller = self.who(asked, headers)
+        tenant = caller.asks.get(name)
+        if tenant is None:
+            self._check(caller, INFER, name)
+            tenant = caller.may_ask(name)
+        return tenant
+
+    def admit(self, asked: Asked, headers: Headers, need: Need, models: Models, name: str = "") -> Models:
+        """Let a request through, or not.
+
+        Args:
+            asked, headers: the request.
+            need: what its route needs.
+            models: all that there are.
+            name: of the model that it is about; "" for none in particular.
+
+        Returns:
+            The models as this caller sees them.
+
+        Raises:
+            Unauthenticated, TooManyAttempts: nobody knows who asks.
+            NotFound: for this caller there is no such model.
+            PermissionDenied: there is, but not for this.
+        """
+        if not self.on or need.about is About.NOTHING:
+            return models
+        caller = self.who(asked, headers)
+        places = caller.where(need.any_of)
+        if name:
+            self._check(caller, need.any_of, name)
+        elif not (places.everywhere if need.about is About.NODE else places):
+            raise _denied(caller, need.any_of, "anything here" if places else "any model")
+        return models if places.everywhere else Sight(models, places.__contains__)
+
+    def glimpse(self, asked: Asked, headers: Headers, models: Models) -> Models:
+        """The models that whoever asks may see; none for nobody. For what is open, but may name a model."""
+        if not self.on:
+            return models
+        try:
+            places = self.who(asked, headers).where(needs.SEE)
+        except Unauthenticated:
+            places = NOBODY.where(needs.SEE)
+        return Sight(models, places.__contains__)
+
+    def who(self, asked: Asked, headers: Headers) -> Caller:
+        """Whoever asks.
+
+        Raises:
+            Unauthenticated: no credential, or one that proves nothing.
+            TooManyAttempts: too many of those came from there.
+        """
+        value = credentials.presented(headers)
+        if value is None:
+            raise Unauthenticated("this needs an API key or a token", hint="send it as `Authorization: Bearer KEY`")
+        basic = credentials.is_basic(value)
+        if basic and not credentials.basic_counts(asked.method, headers):
+            raise Unauthenticated(
+                "a password counts for pages only", hint="send the key as `Authorization: Bearer KEY`"
+            )
+        caller = (self._pages if basic else self._known).get(value)
+        if caller is None or caller.until <= self._clock():
+            caller = self._prove(value, source_of(asked.peer()))
+            self._remember(value, caller, basic=basic)
+        return caller
+
+    def _prove(self, value: bytes, source: str) -> Caller:
+        if (pause := self._attempts.pause(source)) > 0:
+            raise TooManyAttempts(
+                "too many wrong credentials came from this address", hint="wait, and check the key", retry_after=pause
+            )
+        try:
+            principal, expires = self._principal(credentials.text_of(value))
+        except ValueError as error:
+            self._attempts.failed(source)
+            raise Unauthenticated(str(error)) from None
+        left = min(AGAIN, expires - self._now()) if expires else AGAIN
+        return Caller(principal, self._clock() + left)
+
+    def _principal(self, text: str) -> tuple[Principal, float]:
+        if not text.startswith("shoal_"):
+            if self._tokens is None:
+                raise ValueError("this is not an API key")
+            return self._tokens.prove(text)
+        record = self._keys.get(keys.parse(text))
+        if not keys.matches(text, record.sha256 if record else None) or record is None:
+            raise ValueError("nobody has this API key, or it was revoked")
+        if record.expires and record.expires <= self._now():
+            raise ValueError("the API key has expired")
+        return record.principal, record.expires
+
+    def _remember(self, value: bytes, caller: Caller, *, basic: bool) -> None:
+        if basic:
+            _put(self._pages, value, caller)
+        else:
+            _put(self._known, value, caller)
+
+    def _check(self, caller: Caller, any_of: tuple[Permission, ...], name: str) -> None:
+        if name in caller.where(any_of):
+            return
+        if name in caller.where(needs.SEE):
+            raise _denied(caller, any_of, f"model {name!r}")
+        raise unknown(name)
+
+
+def _put(memo: dict[bytes | None, Caller] | dict[bytes, Caller], value: bytes, caller: Caller) -> None:
+    if len(memo) >= KNOWN:
+        memo.clear()
+    memo[value] = caller
+
+
+def _is_usable(record: KeyRecord) -> bool:
+    """Whether all that is granted is known here; a key of a newer control that says more is not let in at all."""
+    try:
+        for grant in record.grants:
+            expand(grant.permissions)
+    except ValueError as error:
+        logger.warning("a key is not let in: %s", error, extra={"reason": record.id})
+        return False
+    return True
+
+
+def _denied(caller: Caller, any_of: tuple[Permission, ...], what: str) -> PermissionDenied:
+    wanted = " or ".join(any_of)
+    return PermissionDenied(
+        f"{caller.principal.name!r} may not do this to {what}", hint=f"it needs the permission {wanted} there"
+    )
