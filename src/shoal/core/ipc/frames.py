@@ -13,6 +13,7 @@ from collections.abc import Iterator
 PREFIX = struct.Struct("<II")
 MAX_HEADER = 64 * 1024 * 1024
 """A header that claims more is a broken peer."""
+MAX_PAYLOAD = 2**32 - 1
 AT_ONCE = 16 * 1024 * 1024
 """Bytes of a payload that are set aside before any of it has come; beyond them, as much again as has come."""
 
@@ -31,9 +32,14 @@ class FrameReader:
 
     Large payloads are collected in a buffer of their own size, so that each byte is copied once; giants, whose buffer
     grows as they come, about twice. A peer that only announces gigabytes gets no memory for them.
+
+    Args:
+        max_header, max_payload: bytes; who announces more is broken.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_header: int = MAX_HEADER, max_payload: int = MAX_PAYLOAD) -> None:
+        self._max_header = max_header
+        self._max_payload = max_payload
         self._buffer = bytearray()
         self._large: bytearray | None = None
         self._large_header = b""
@@ -62,8 +68,10 @@ class FrameReader:
         at, end = 0, len(data)
         while end - at >= PREFIX.size:
             header_length, payload_length = PREFIX.unpack_from(data, at)
-            if header_length > MAX_HEADER:
+            if header_length > self._max_header:
                 raise BrokenFrame(f"a header of {header_length} bytes")
+            if payload_length > self._max_payload:
+                raise BrokenFrame(f"a payload of {payload_length} bytes")
             body = at + PREFIX.size + header_length
             if end < body:
                 break

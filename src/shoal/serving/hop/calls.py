@@ -1,0 +1,358 @@
+"""The calls that this gateway has at its proxies. Each gets **exactly one** outcome, whatever becomes of the proxies.
+
+    submit ──▶ link of the key's owner ──▶ answer, error
+                 │ broken, refused                ▲
+                 └──▶ once more elsewhere ────────┘   (if that cannot do harm, within the deadline and the budget)
+                        └──▶ held, until there is room in the budget, or a proxy at all
+
+Nothing here creates a task, a future or a timer per call. A deadline is watched here too, because a proxy may stand
+still; it is over a little later here than there, so that the proxy's own words come first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from math import inf
+
+from shoal.core.call import Call
+from shoal.core.clock import Clock
+from shoal.core.errors import DeadlineExceeded, Overloaded, ShoalError, Unavailable
+from shoal.serving.batching.deadlines import DeadlineWatch
+from shoal.serving.batching.workers import Loop
+from shoal.serving.hop.instruments import HopInstruments
+from shoal.serving.hop.link import Link
+from shoal.serving.hop.messages import Answer, Cancel, Fail, Submit
+from shoal.serving.hop.policy import retries
+from shoal.serving.hop.proxies import Proxies
+from shoal.serving.hop.settings import HopSettings
+
+logger = logging.getLogger(__name__)
+
+LATER = 0.05
+"""Seconds after a deadline before it is over here."""
+
+
+class Pending:
+    """One call on its way.
+
+    Attributes:
+        link: the proxy that has it; None while it is held.
+        number: by which that proxy knows it.
+        failed: the proxy that has failed it before, if any.
+        boot: of that proxy, if it refused the call: it would do so again until it has started anew.
+        error: what to say if it cannot be tried again.
+        until: how long it may be held.
+        retrying: it counts to the retry budget.
+        over: it has its outcome, or is about to.
+    """
+
+    __slots__ = ("boot", "call", "error", "failed", "link", "number", "over", "retrying", "target", "until")
+
+    def __init__(self, call: Call, target: RemoteDispatch) -> None:
+        self.call = call
+        self.target = target
+        self.link: Link | None = None
+        self.number = 0
+        self.failed: Link | None = None
+        self.boot = ""
+        self.error: ShoalError | None = None
+        self.until = inf
+        self.retrying = self.over = False
+
+
+class RemoteDispatch:
+    """Where calls of one model go, as it was asked for; implements `core.call.Dispatch`.
+
+    Attributes:
+        key: by which its proxy is chosen.
+        pure: whether a call may run twice.
+        rows: in flight.
+    """
+
+    __slots__ = ("_calls", "_links", "_revision", "key", "name", "pure", "rows", "version")
+
+    def __init__(self, calls: Calls, name: str, version: str, *, pure: bool) -> None:
+        self.name = name
+        self.version = version
+        self.key = f"{name}/{version}"
+        self.pure = pure
+        self.rows = 0
+        self._calls = calls
+        self._links: list[Link] = []
+        self._revision = -1
+
+    def submit(self, call: Call) -> None:
+        """Take the call over; see `core.call.Dispatch`."""
+        calls = self._calls
+        if self._revision != calls.proxies.revision:
+            self._revision = calls.proxies.revision
+            self._links = calls.proxies.links(self.key)
+        links = self._links
+        calls.take(Pending(call, self), (links[0] if len(links) == 1 else min(links, key=_rows)) if links else None)
+
+    def cancel(self, call: Call) -> None:
+        """The caller has gone; see `core.call.Dispatch`."""
+        self._calls.cancel(call)
+
+
+def _rows(link: Link) -> int:
+    return link.rows
+
+
+class Calls:
+    """See the module; implements `proxies.Users`."""
+
+    def __init__(
+        self, proxies: Proxies, *, settings: HopSettings, clock: Clock, loop: Loop, instruments: HopInstruments
+    ) -> None:
+        self.proxies = proxies
+        self._settings = settings
+        self._clock = clock
+        self._instruments = instruments
+        self._budget = retries.Budget()
+        self._all: dict[int, Pending] = {}
+        self._targets: dict[RemoteDispatch, None] = {}
+        self._held: deque[Pending] = deque()
+        self._held_bytes = 0
+        self._deadlines = DeadlineWatch(clock, loop)
+        self._closed = self._pumping = False
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that have no outcome yet."""
+        return len(self._all)
+
+    def hot(self) -> Mapping[str, float]:
+        """See `Users`; forgets targets that have nothing in flight."""
+        idle = [target for target in self._targets if not target.rows]
+        for target in idle:
+            del self._targets[target]
+        return {target.key: float(target.rows) for target in self._targets}
+
+    def take(self, pending: Pending, link: Link | None) -> None:
+        """A new call, to be sent to this proxy; None: there is none."""
+        call = pending.call
+        self._all[id(call)] = pending
+        target = pending.target
+        if not target.rows:
+            self._targets[target] = None
+        target.rows += call.rows
+        if call.deadline + LATER < self._deadlines.next:
+            self._deadlines.look_at(call.deadline + LATER, self._sweep)
+        if link is not None:
+            self._send(pending, link)
+        else:
+            self._wait_for_proxy(pending)
+
+    def cancel(self, call: Call) -> None:
+        """The caller has gone."""
+        pending = self._all.get(id(call))
+        call.cancel()
+        if pending is not None:
+            self._forget(pending)
+
+    def answered(self, link: Link, answer: Answer, body: bytes | bytearray) -> None:
+        """See `Users`."""
+        pending = link.pending.get(answer.id)
+        if pending is None:
+            return
+        self._release(pending)
+        if link.failing:
+            self.proxies.fine(link)
+        try:
+            pending.call.answer(body if type(body) is bytes else bytes(body), answer.json_length)
+        except Exception:
+            logger.exception("an answer could not be delivered", extra={"model": pending.target.name})
+
+    def failed(self, link: Link, fail: Fail) -> None:
+        """See `Users`."""
+        pending = link.pending.get(fail.id)
+        if pending is None:
+            return
+        error = fail.error.to_error()
+        if error.code == "internal":
+            self.proxies.fault(link)
+        if error.code in retries.ELSEWHERE and self._may_retry(pending, executed=fail.executed):
+            self._again(pending, error, refused_by=link)
+        else:
+            self._finish(pending, error)
+
+    def broken(self, link: Link) -> None:
+        """See `Users`."""
+        for pending in list(link.pending.values()):
+            if self._may_retry(pending, executed=True):
+                error = Unavailable(f"the connection to the proxy {link.name} broke", retry_after=1.0)
+                self._again(pending, error)
+            else:
+                said = f"the connection to the proxy {link.name} broke, and the model may have run"
+                self._unserved(pending, Unavailable(said, retry_after=1.0))
+
+    def changed(self) -> None:
+        """See `Users`: another proxy may be there for what is held."""
+        self._pump()
+
+    def close(self) -> None:
+        """Answer all that is left with an error, and take nothing more."""
+        self._closed = True
+        self._deadlines.close()
+        for pending in list(self._all.values()):
+            self._unserved(pending, Unavailable("the gateway has stopped"))
+
+    def _may_retry(self, pending: Pending, *, executed: bool) -> bool:
+        return not self._closed and retries.may_retry(
+            executed=executed,
+            pure=pending.target.pure,
+            retried=pending.failed is not None,
+            seconds_left=pending.call.deadline - self._clock(),
+        )
+
+    def _send(self, pending: Pending, link: Link) -> None:
+        if link.full:
+            said = f"the proxy {link.name} does not take requests as fast as they come"
+            self._unserved(pending, Overloaded(said, retry_after=1.0))
+            return
+        call, target = pending.call, pending.target
+        pending.link = link
+        pending.number = number = link.number()
+        link.pending[number] = pending
+        link.rows += call.rows
+        link.sent.value += 1
+        submit = Submit(
+            number,
+            target.name,
+            target.version,
+            call.format,
+            call.json_length,
+            call.rows,
+            call.level,
+            call.tenant,
+            call.deadline - self._clock(),
+            int(pending.retrying),
+        )
+        link.send(submit, call.body)
+
+    def _again(self, pending: Pending, error: ShoalError, refused_by: Link | None = None) -> None:
+        """Take a call from the proxy that failed it, and send it elsewhere as soon as it may be."""
+        pending.failed, pending.error = pending.link, error
+        self._leave_link(pending)
+        if refused_by is not None:
+            pending.boot = refused_by.boot
+            if not refused_by.state.draining and self._other(pending) is None:
+                self._finish(pending, error)
+                return
+        self._instruments.retries.labels("broken" if refused_by is None else "refused").inc()
+        if self._held or not self._retry(pending):
+            self._instruments.held.inc()
+            self._hold(pending)
+
+    def _retry(self, pending: Pending) -> bool:
+        """Send a held call, if there is a proxy and room in the budget."""
+        link = self._other(pending)
+        if link is None:
+            return False
+        if pending.failed is not None:
+            if not self._budget.take(len(self._all)):
+                return False
+            pending.retrying = True
+        self._send(pending, link)
+        return True
+
+    def _other(self, pending: Pending) -> Link | None:
+        """The best proxy but the one that failed; that one too if it may do better now."""
+        ranked = self.proxies.ranked(pending.target.key)
+        for link in ranked:
+            if link is not pending.failed:
+                return link
+        return ranked[0] if ranked and ranked[0].boot != pending.boot else None
+
+    def _wait_for_proxy(self, pending: Pending) -> None:
+        """Hold a call until there is a proxy, unless there has been none for too long."""
+        since, now = self.proxies.without_since, self._clock()
+        if self._closed or since is None or now - since > self._settings.patience_seconds:
+            self._unserved(pending, Unavailable("no proxy can be reached", retry_after=1.0))
+        else:
+            self._hold(pending)
+
+    def _hold(self, pending: Pending) -> None:
+        size = len(pending.call.body)
+        if self._held_bytes + size > self._settings.held_bytes:
+            self._unserved(pending, Overloaded("too many requests wait for a proxy", retry_after=1.0))
+            return
+        pending.until = self._clock() + self._settings.patience_seconds
+        if pending.until < self._deadlines.next:
+            self._deadlines.look_at(pending.until, self._sweep)
+        self._held.append(pending)
+        self._held_bytes += size
+
+    def _pump(self) -> None:
+        """Send what is held, in order, as far as it can be."""
+        if self._pumping or not self._held or not self.proxies.usable:
+            return
+        self._pumping = True
+        held, self._held = self._held, deque()
+        try:
+            while held:
+                pending = held.popleft()
+                if not pending.over and not self._retry(pending):
+                    self._held.append(pending)
+                    if self._budget.under_way >= self._budget.most(len(self._all)):
+                        break
+                else:
+                    self._held_bytes -= len(pending.call.body)
+        finally:
+            self._held.extend(held)
+            self._pumping = False
+
+    def _leave_link(self, pending: Pending) -> None:
+        link = pending.link
+        if link is not None:
+            del link.pending[pending.number]
+            link.rows -= pending.call.rows
+            pending.link = None
+        if pending.retrying:
+            pending.retrying = False
+            self._budget.give_back()
+
+    def _release(self, pending: Pending) -> None:
+        """It is about to have its outcome."""
+        pending.over = True
+        self._all.pop(id(pending.call), None)
+        pending.target.rows -= pending.call.rows
+        self._leave_link(pending)
+        if self._held:
+            self._pump()
+
+    def _forget(self, pending: Pending) -> None:
+        """Nobody waits for it any more: the proxy is told so."""
+        if pending.link is not None and pending.link.is_open:
+            pending.link.send(Cancel(pending.number))
+        self._release(pending)
+
+    def _finish(self, pending: Pending, error: ShoalError) -> None:
+        self._release(pending)
+        try:
+            pending.call.fail(error)
+        except Exception:
+            logger.exception("an error could not be delivered", extra={"model": pending.target.name})
+
+    def _unserved(self, pending: Pending, error: ShoalError) -> None:
+        """An error of our own."""
+        self._instruments.unserved.labels(error.code).inc()
+        self._finish(pending, error)
+
+    def _sweep(self, now: float) -> float:
+        """Tell the overdue, and those that were held for too long; when to look next."""
+        for pending in [each for each in self._all.values() if each.call.deadline + LATER <= now]:
+            if pending.link is not None:
+                pending.link.send(Cancel(pending.number))
+            call = pending.call
+            seconds = call.deadline - call.arrived
+            said = f"no answer from model {pending.target.name!r} within {seconds:.3g} seconds"
+            self._unserved(pending, DeadlineExceeded(said))
+        for pending in [each for each in self._held if each.until <= now and not each.over]:
+            self._unserved(pending, pending.error or Unavailable("no proxy can be reached", retry_after=1.0))
+        self._pump()
+        nearest = min((each.call.deadline for each in self._all.values()), default=inf) + LATER
+        return min([nearest, *(each.until for each in self._held if not each.over)])
