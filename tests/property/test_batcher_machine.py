@@ -44,9 +44,11 @@ class BatcherMachine(RuleBasedStateMachine):
         level=st.integers(0, 4),
         timeout=st.sampled_from([0.0, 0.05, 0.5, 60.0]),
         poison=st.sampled_from([False, False, False, True]),
+        tenant=st.sampled_from(["", "", "a", "b"]),
     )
-    def submit(self, count: int, rows: int, level: int, timeout: float, poison: bool) -> None:
-        self.bench.submit(count, rows=rows, level=level, timeout=timeout, body=POISON + b"%d" % rows if poison else b"")
+    def submit(self, count: int, rows: int, level: int, timeout: float, poison: bool, tenant: str) -> None:
+        body = POISON + b"%d" % rows if poison else b""
+        self.bench.submit(count, rows=rows, level=level, timeout=timeout, body=body, tenant=tenant)
 
     @rule(seconds=st.sampled_from([0.0, 0.001, 0.02, 0.1, 1.0]))
     def time_goes_by(self, seconds: float) -> None:

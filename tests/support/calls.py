@@ -20,6 +20,7 @@ class RecordedCall(Call):
         rows: int = 1,
         level: int = 1,
         body: bytes = b"",
+        tenant: str = "",
     ) -> None:
         super().__init__(
             Format.PREDICT_ALL,
@@ -28,6 +29,7 @@ class RecordedCall(Call):
             deadline=arrived + timeout,
             rows=rows,
             level=level,
+            tenant=tenant,
         )
         self.number = number
         self.poisonous = body.startswith(b"poison")

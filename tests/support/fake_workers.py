@@ -37,6 +37,8 @@ def echo(job: Job, seconds: float = 0.001, errors: dict[int, ShoalError] | None 
 class FakeWorkers:
     """Implements `Workers`: `slots` jobs at a time, first come, first done."""
 
+    turn = 0.0
+
     def __init__(self, slots: int = 2) -> None:
         self.slots = slots
         self.workers = 1

@@ -26,6 +26,10 @@ class Format(IntEnum):
     PREDICT_ALL = 4
 
 
+INTERACTIVE, BATCH, SHADOW = 1, 2, 3
+"""Levels that have a name: somebody waits for the answer; nobody does just now; the answer is only compared."""
+
+
 class State(IntEnum):
     QUEUED = 0
     DISPATCHED = 1

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from shoal.core.call import Call
 from shoal.core.model import Batching
+from shoal.core.pressure import Stage
 from shoal.serving.batching.admission import PACE_SAMPLES, Admission
 from support.calls import RecordedCall
 
@@ -13,6 +15,9 @@ from support.calls import RecordedCall
 class Held:
     rows: int = 1
     bytes: int = 1
+
+    def ahead(self, call: Call) -> float:
+        return self.rows
 
 
 def call(timeout: float = 1.0, level: int = 1) -> RecordedCall:
@@ -27,23 +32,24 @@ def paced(seconds: float, settings: Batching | None = None) -> Admission:
 
 
 def test_an_empty_queue_takes_any_call() -> None:
-    assert paced(100.0, Batching(queue_rows=1, queue_bytes=1)).refusal(Held(0, 0), call(), busy=True) is None
+    admission = paced(100.0, Batching(queue_rows=1, queue_bytes=1))
+    assert admission.full(Held(0, 0), call()) is None
+    assert admission.late(Held(0, 0), call()) is None
 
 
 def test_until_the_pace_is_known_nobody_is_refused_for_it() -> None:
     admission = Admission(Batching())
     admission.learn(1, 100.0)
-    assert admission.refusal(Held(50), call(), busy=True) is None
+    assert admission.late(Held(50), call()) is None
 
 
 def test_whose_turn_comes_too_late_is_refused_unless_urgent() -> None:
     admission = paced(0.1)
-    refused = admission.refusal(Held(20), call(timeout=1.0), busy=True)
+    refused = admission.late(Held(20), call(timeout=1.0))
     assert refused is not None
     assert refused.retry_after == pytest.approx(2.0)
-    assert admission.refusal(Held(20), call(timeout=3.0), busy=True) is None
-    assert admission.refusal(Held(20), call(timeout=1.0, level=0), busy=True) is None
-    assert admission.refusal(Held(20), call(timeout=1.0), busy=False) is None
+    assert admission.late(Held(20), call(timeout=3.0)) is None
+    assert admission.late(Held(20), call(timeout=1.0, level=0)) is None
 
 
 def test_one_slow_batch_does_not_spoil_the_pace() -> None:
@@ -62,5 +68,34 @@ def test_the_pace_of_many_workers_is_faster() -> None:
 
 def test_the_queues_own_bound_in_seconds_counts_too() -> None:
     admission = paced(0.1, Batching(queue_seconds=0.5))
-    assert admission.refusal(Held(6), call(timeout=60), busy=True) is not None
-    assert admission.refusal(Held(4), call(timeout=60), busy=True) is None
+    assert admission.late(Held(6), call(timeout=60)) is not None
+    assert admission.late(Held(4), call(timeout=60)) is None
+
+
+def test_more_rows_or_bytes_than_may_wait_are_refused() -> None:
+    admission = Admission(Batching(queue_rows=10, queue_bytes=100))
+    assert admission.full(Held(9, 9), call()) is None
+    assert admission.full(Held(10, 9), call()) is not None
+    assert admission.full(Held(9, 100), call()) is not None
+
+
+def test_what_other_models_of_the_worker_have_to_do_first_counts_even_if_nothing_waits_here() -> None:
+    admission = Admission(Batching())
+    refused = admission.late(Held(0, 0), call(timeout=1.0), turn=3.0)
+    assert refused is not None
+    assert refused.retry_after == pytest.approx(2.0)
+    assert admission.late(Held(0, 0), call(timeout=4.0), turn=3.0) is None
+    assert admission.late(Held(0, 0), call(timeout=1.0, level=0), turn=3.0) is None
+
+
+def test_each_batch_that_waits_takes_a_turn() -> None:
+    admission = paced(0.01)  # a batch of one row in 10 ms
+    assert admission.late(Held(20), call(timeout=1.0)) is None
+    assert admission.late(Held(20), call(timeout=1.0), turn=0.1) is not None
+    assert admission.late(Held(4), call(timeout=1.0), turn=0.1) is None
+
+
+def test_while_memory_is_tight_fewer_bytes_may_wait() -> None:
+    admission = Admission(Batching(queue_bytes=1000))
+    assert admission.full(Held(1, 300), call(), Stage.WATCHFUL) is None
+    assert admission.full(Held(1, 300), call(), Stage.TIGHT) is not None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.serving.pool.line import Line
+from shoal.serving.pool.line import Line, Pace
 
 DEPTH = 2
 
@@ -82,3 +83,15 @@ def test_without_a_turn_anybody_may_take_what_is_free() -> None:
     assert (greedy.sent, other.sent) == (DEPTH + 1, 0)
     world.finish()
     assert other.sent == 1
+
+
+def test_the_pace_is_what_a_job_takes_a_worker_that_is_busy() -> None:
+    pace = Pace()
+    pace.ended(0.0, busy=False)
+    pace.ended(50.0, busy=True)  # it was idle in between
+    assert pace.seconds == 0.0
+    pace.ended(50.2, busy=True)
+    assert pace.seconds == pytest.approx(0.2)
+    for number in range(1, 100):
+        pace.ended(50.2 + 0.1 * number, busy=True)
+    assert pace.seconds == pytest.approx(0.1, rel=0.01)

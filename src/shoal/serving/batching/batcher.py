@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import inf
 
 from shoal.core.call import Call, State
@@ -23,15 +23,18 @@ from shoal.core.clock import Clock
 from shoal.core.errors import ShoalError, Unavailable
 from shoal.core.ipc.messages import Done
 from shoal.core.model import Batching
+from shoal.core.pressure import Stage
 from shoal.serving.batching.admission import Admission
 from shoal.serving.batching.deadlines import DeadlineWatch
+from shoal.serving.batching.entrance import Entrance, Refusal
 from shoal.serving.batching.instruments import ModelInstruments
 from shoal.serving.batching.ledger import Ledger
 from shoal.serving.batching.poison import PoisonTable
 from shoal.serving.batching.policy import seconds_to_close
 from shoal.serving.batching.quarantine import Quarantine
-from shoal.serving.batching.queue import CallQueue
+from shoal.serving.batching.queue import CallQueue, alike
 from shoal.serving.batching.sizing import AutoSize, FixedSize, Size
+from shoal.serving.batching.turns import WeightOf
 from shoal.serving.batching.workers import Loop, Taker, Timer, Workers
 from shoal.serving.pool.jobs import Job, Loss
 
@@ -39,7 +42,6 @@ logger = logging.getLogger(__name__)
 
 NO_SPLIT = 2**31 - 1
 """Rows that no request has: a request of a model that is not batchable is never split either."""
-Refusal = Callable[[], ShoalError]
 
 
 class Batcher:
@@ -56,6 +58,7 @@ class Batcher:
         pure: whether a call may run again when its worker died.
         name: model and version, for the poison's fingerprints.
         parallel: workers that share the load.
+        weight_of: tenants' shares of what there is.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Batcher:
         pure: bool = True,
         name: str = "",
         parallel: int = 1,
+        weight_of: WeightOf = alike,
     ) -> None:
         self._workers = workers
         self._ledger = ledger
@@ -78,13 +82,13 @@ class Batcher:
         self._clock = clock
         self._loop = loop
         self._pure = pure
-        self._queue = CallQueue()
+        self._queue = CallQueue(weight_of)
         self._jobs: set[Job] = set()
         self._admission = Admission(settings, parallel)
         self._poison = PoisonTable(name)
         self._quarantine = Quarantine(quarantine_worker, ledger, self._poison, instruments, clock, self._refuse_alike)
         self._deadlines = DeadlineWatch(clock, loop)
-        self._refusal: Refusal | None = None
+        self._entrance = Entrance(self._queue, self._admission, workers, ledger)
         self._alone = False
         self._scheduled = False
         self._batch_seconds = 0.0
@@ -112,19 +116,34 @@ class Batcher:
 
     def refuse(self, refusal: Refusal | None) -> None:
         """Answer new calls with this error; None: take them again. What was accepted is not touched."""
-        self._refusal = refusal
+        self._entrance.close(refusal)
+
+    def strain(self, stage: Stage) -> None:
+        """The node's memory is as full as this: see `core.pressure`."""
+        self._entrance.strain(stage)
+
+    def shed(self, bytes: int) -> None:
+        """Shed what waits, from the end, until no more than so many bytes do."""
+        self._entrance.shed(bytes)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the bodies that wait."""
+        return self._queue.bytes
 
     def submit(self, call: Call) -> None:
         """Take the call over; see `core.call.Dispatch`."""
         queue = self._queue
-        if (self._refusal is not None or self._poison.until) and self._refused(call):
+        if (self._entrance.watchful or self._poison.until) and self._refused(call):
             return
         free, admission = self._workers.free, self._admission
-        if queue.rows > admission.easy_rows or queue.bytes > admission.easy_bytes or call.rows > 1:
-            overloaded = admission.refusal(queue, call, busy=not free)
-            if overloaded is not None:
-                self._ledger.fail(call, overloaded)
-                return
+        if (
+            queue.rows > admission.easy_rows
+            or queue.bytes > admission.easy_bytes
+            or call.rows > 1
+            or (not free and self._workers.turn)
+        ) and not self._entrance.admits(call, free):
+            return
         queue.append(call)
         if call.deadline < self._deadlines.next or self.settings.queue_seconds is not None:
             self._watch(call)
@@ -170,6 +189,8 @@ class Batcher:
             self._batch_seconds = seconds
             if job.full:
                 self._admission.learn(done.rows, seconds)
+            else:
+                self._admission.reconsider(done.rows, seconds)
             self._size.observe(done.rows, seconds, full=job.full)
             self._instruments.batch_limit.value = self._size.rows
         self._check_idle()
@@ -220,8 +241,7 @@ class Batcher:
         self._quarantine.close()
 
     def _refused(self, call: Call) -> bool:
-        if self._refusal is not None:
-            self._ledger.fail(call, self._refusal())
+        if self._entrance.refuses(call):
             return True
         if not self._poison.refuses(call, self._clock()):
             return False

@@ -2,7 +2,8 @@
 
 ``adaptive`` sends what is there as soon as a worker is idle: nobody waits while one is. Behind a batch that is still
 running it sends another one, so that the worker never waits for us, but only one that is worth it: a small batch sent
-early would have to wait for the worker all the same, and those who come meanwhile could not join it. ``fixed`` is the
+early would have to wait for the worker all the same, and those who come meanwhile could not join it. What nobody waits
+for (classes batch and shadow) is never sent early: the next urgent call would have to wait for it. ``fixed`` is the
 literal collator: a full batch leaves at once, and a part of one when its first request has waited `max_wait_ms`, or
 earlier if a deadline in it would be missed.
 """
@@ -29,6 +30,10 @@ class Waiting(Protocol):
 
     rows: int
 
+    @property
+    def urgent(self) -> int:
+        """Rows of the interactive ones among them."""
+
     def head(self, count: int) -> Sequence[Call]:
         """The calls that are next (at least those of the next `count` rows)."""
 
@@ -52,10 +57,10 @@ def seconds_to_close(
     """
     if free <= 0 or waiting.rows <= 0:
         return inf
+    if settings.policy == "adaptive":
+        return 0.0 if ahead <= 0 or waiting.urgent >= min(size, ahead * WORTH_SENDING) else inf
     if waiting.rows >= size:
         return 0.0
-    if settings.policy == "adaptive":
-        return 0.0 if waiting.rows >= ahead * WORTH_SENDING else inf
     calls = waiting.head(size)
     first = min(call.arrived for call in calls)
     tightest = min(call.deadline for call in calls)

@@ -32,6 +32,11 @@ class Workers(Taker, Protocol):
         """Rows that are running in front of the next job; 0 if a worker is idle."""
         ...
 
+    @property
+    def turn(self) -> float:
+        """Seconds that a job has to wait for jobs of other models in the same worker; 0 for a model's own workers."""
+        ...
+
 
 class ModelWorkers(Workers, Protocol):
     """Workers as `ModelRunner` owns them, from start to stop.

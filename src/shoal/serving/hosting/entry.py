@@ -63,18 +63,22 @@ class Entry(Hosted):
         retry_at: after a failure, when the next call may try again (monotonic seconds).
         workers: as scaled by need, or None: as the route says.
         pending: the calls that wait while it wakes.
+        load_seconds: what it took to wake it the last time; 0 if it was never awake.
+        woken: while it wakes, when that began (monotonic seconds).
     """
 
     __slots__ = (
         "explicit",
         "failures",
         "key",
+        "load_seconds",
         "must_run",
         "pending",
         "prepared",
         "retry_at",
         "route",
         "waking",
+        "woken",
         "workers",
     )
 
@@ -89,6 +93,7 @@ class Entry(Hosted):
         self.waking: asyncio.Task[None] | None = None
         self.retry_at = 0.0
         self.failures = 0
+        self.load_seconds = self.woken = 0.0
         self.workers: int | None = None
 
     @property

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
 """Seconds between a failed attempt to load a model and the next one that a call may cause."""
+EARLIEST = 0.5
+"""The part of its last load within which a model may be there: its files may be in memory now."""
 
 
 class Asleep:
@@ -128,10 +130,17 @@ class Lifecycle:
                 clock=self._clock,
                 loop=asyncio.get_running_loop(),
                 count=self._count,
+                due=lambda: self._due(entry),
             )
             entry.dispatch = entry.pending
         self._nudge(entry)
         return entry.pending
+
+    def _due(self, entry: Entry) -> float:
+        """When it may be in memory at the earliest; 0 if nobody knows, as it was never loaded."""
+        if not entry.load_seconds:
+            return 0.0
+        return (entry.woken or self._clock()) + EARLIEST * entry.load_seconds
 
     def _nudge(self, entry: Entry) -> None:
         """Start to bring it up, unless that goes on already or has failed just now."""
@@ -141,6 +150,7 @@ class Lifecycle:
         if wait > 0:
             self._refuse_pending(entry, NotReady(_not_ready(entry), retry_after=wait))
             return
+        entry.woken = self._clock()
         entry.waking = self._tasks.start(f"wake {entry.spec.name}", self._bring_up(entry))
 
     async def _bring_up(self, entry: Entry) -> None:
@@ -161,6 +171,9 @@ class Lifecycle:
             self._failed(entry, error)
         else:
             entry.waking = None
+            entry.load_seconds = self._clock() - entry.woken
+        finally:
+            entry.woken = 0.0
 
     async def _start(self, entry: Entry, route: Route) -> None:
         """Bring up what the route says and send calls there; the runner before, if any, is drained.

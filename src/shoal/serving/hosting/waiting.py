@@ -1,7 +1,8 @@
 """Holds the calls of a model that is not in memory, and asks for it to be brought there.
 
 Each call keeps its deadline and its place; what is held is bounded. When the model is ready they go to its runner in
-the order in which they came; if it cannot be, each is told why. A call has exactly one outcome here as everywhere.
+the order in which they came; if it cannot be, each is told why. A call whose time will be over before a model can be
+there that has been loaded before is told at once. A call has exactly one outcome here as everywhere.
 """
 
 from __future__ import annotations
@@ -28,17 +29,26 @@ class Waiting:
         clock: monotonic seconds.
         loop: for the one timer.
         count: told the error code of each call that is answered here.
+        due: tells when the model may be there at the earliest, as far as that is known (monotonic seconds).
     """
 
-    __slots__ = ("_bytes", "_calls", "_clock", "_count", "_name", "_next", "_wake", "_watch")
+    __slots__ = ("_bytes", "_calls", "_clock", "_count", "_due", "_name", "_next", "_wake", "_watch")
 
     def __init__(
-        self, name: str, wake: Callable[[], None], *, clock: Clock, loop: Loop, count: Callable[[str], None]
+        self,
+        name: str,
+        wake: Callable[[], None],
+        *,
+        clock: Clock,
+        loop: Loop,
+        count: Callable[[str], None],
+        due: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._name = name
         self._wake = wake
         self._clock = clock
         self._count = count
+        self._due = due
         self._calls: dict[int, Call] = {}
         self._bytes = 0
         self._watch = DeadlineWatch(clock, loop)
@@ -54,6 +64,12 @@ class Waiting:
             return
         if len(self._calls) >= MOST_CALLS or self._bytes + len(call.body) > MOST_BYTES:
             error = Overloaded(f"{len(self._calls)} requests wait for model {self._name!r} to load", retry_after=1.0)
+            self._fail(call, error)
+            return
+        if call.level > 0 and call.deadline < (due := self._due()):
+            self._wake()  # it is worth having for whoever comes later
+            wait = max(due - self._clock(), 0.0)
+            error = Overloaded(f"model {self._name!r} takes longer to load than the request may", retry_after=wait)
             self._fail(call, error)
             return
         self._calls[id(call)] = call

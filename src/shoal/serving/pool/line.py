@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+PACE_WEIGHT = 0.1
+"""Weight of a new measurement of what a job takes."""
+
 
 class Waiting(Protocol):
     """Somebody who may have something to send."""
@@ -60,3 +63,18 @@ class Line:
                 who.on_room()
             finally:
                 self.turn = None
+
+
+class Pace:
+    """What a job takes a worker that does one after another, measured from end to end while it has more than one."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since: float | None = None
+
+    def ended(self, now: float, *, busy: bool) -> None:
+        """A job has ended; `busy`: the next one is there already."""
+        if self._since is not None:
+            seconds = now - self._since
+            self.seconds += (PACE_WEIGHT if self.seconds else 1.0) * (seconds - self.seconds)
+        self._since = now if busy else None

@@ -20,7 +20,7 @@ from shoal.core.tasks import Tasks
 from shoal.serving.pool.jobs import Job
 from shoal.serving.pool.keeper import Keeper
 from shoal.serving.pool.lease import Lease, Stay
-from shoal.serving.pool.line import Line
+from shoal.serving.pool.line import Line, Pace
 from shoal.serving.pool.loads import Loads
 from shoal.serving.pool.member import START_SECONDS, Hooks, Member, WorkerDied
 from shoal.serving.pool.seat import Seat
@@ -78,6 +78,7 @@ class Place:
         self.base_bytes = 0
         self.leases: dict[int, Lease] = {}
         self.line = Line()
+        self.pace = Pace()
         self._pool = pool
         self._settings = settings
         self._counters = counters
@@ -148,6 +149,12 @@ class Place:
             return 0
         self.line.join(seat)
         return head.job.rows
+
+    @property
+    def turn(self) -> float:
+        """Seconds until whoever asks now has his turn: what is under way, and one job of each that is in the line."""
+        member = self.member
+        return 0.0 if member is None else (len(member.jobs) + len(self.line)) * self.pace.seconds
 
     def send(self, lease: Lease, job: Job) -> None:
         """Run a job of a resident model."""
@@ -266,6 +273,7 @@ class Place:
             lease.seat.bereaved(lease, reason)
 
     def _job_ended(self, number: int) -> None:
+        self.pace.ended(self._clock(), busy=self.member is not None and len(self.member.jobs) > 0)
         lease = self.leases.get(number)
         if lease is not None:
             self.residents.give_back(lease.key, self._clock())

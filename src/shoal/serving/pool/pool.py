@@ -96,6 +96,9 @@ class Pool:
         self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
         self._places: list[tuple[Keeper, asyncio.Task[None]]] = []
 
+    turn = 0.0
+    """Nobody else has jobs in these workers."""
+
     @property
     def ready(self) -> int:
         """Workers that take jobs."""

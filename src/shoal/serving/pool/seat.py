@@ -97,6 +97,13 @@ class Seat:
         return min((each.place.ahead(self) for each in self._resident() if each.place.slots() > 0), default=0)
 
     @property
+    def turn(self) -> float:
+        """Seconds until a job of it has its turn among all that share the worker; 0 while it is on its way there."""
+        if (lease := self._only) is not None:
+            return lease.place.turn
+        return min((each.place.turn for each in self._resident()), default=0.0)
+
+    @property
     def ready(self) -> int:
         """Workers that have the model; 1 if it is cold, as the first call brings it in."""
         return 0 if self.failure or self._stopped else max(1, len(self._resident()))
