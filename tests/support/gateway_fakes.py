@@ -20,6 +20,7 @@ from shoal.monitor.exposition import expose
 from shoal.serving.gateway.application import Application
 from shoal.serving.gateway.endpoints.apps import AppProxy
 from shoal.serving.gateway.exchange import Exchange, Headers, Rpc, Streaming, Unary
+from shoal.serving.gateway.guard.guard import Guard
 
 
 class FakeExchange(Exchange):
@@ -277,11 +278,13 @@ class FakeModels:
 class Gateway:
     """The application over fakes, with short ways to ask it."""
 
-    def __init__(self, *handles: FakeHandle, apps: dict[str, AppProxy] | None = None) -> None:
+    def __init__(
+        self, *handles: FakeHandle, apps: dict[str, AppProxy] | None = None, guard: Guard | None = None
+    ) -> None:
         self.models = FakeModels(*(handles or default_handles()))
         self.metrics = Metrics()
         self.application = Application(
-            self.models, metrics=self.metrics, expose=lambda: expose(self.metrics), apps=apps or {}
+            self.models, metrics=self.metrics, expose=lambda: expose(self.metrics), apps=apps or {}, guard=guard
         )
 
     def ask(

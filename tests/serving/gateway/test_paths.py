@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from shoal.core.errors import InvalidInput, NotFound
 from shoal.serving.gateway import paths
+from shoal.serving.gateway.guard.needs import OPEN
 from shoal.serving.gateway.problems import MethodNotAllowed
 
 
@@ -15,12 +16,12 @@ def nothing(exchange: object, params: object) -> None:
 
 TABLE = paths.Table(
     [
-        paths.Route("GET", "/", nothing),
-        paths.Route("GET", "/v2/models/stats", nothing),
-        paths.Route("GET", "/v2/models/{model}[/versions/{version}]", nothing),
-        paths.Route("POST", "/v1/models/{model}[/versions/{version}]/:predict", nothing),
-        paths.Route("POST", "/v2/x", nothing),
-        paths.Route("GET", "/v2/x", nothing),
+        paths.Route("GET", "/", nothing, OPEN),
+        paths.Route("GET", "/v2/models/stats", nothing, OPEN),
+        paths.Route("GET", "/v2/models/{model}[/versions/{version}]", nothing, OPEN),
+        paths.Route("POST", "/v1/models/{model}[/versions/{version}]/:predict", nothing, OPEN),
+        paths.Route("POST", "/v2/x", nothing, OPEN),
+        paths.Route("GET", "/v2/x", nothing, OPEN),
     ]
 )
 

@@ -14,6 +14,7 @@ from shoal.serving.gateway.endpoints.health import Health
 from shoal.serving.gateway.endpoints.repository import Repository
 from shoal.serving.gateway.endpoints.rest import Expose
 from shoal.serving.gateway.exchange import Exchange, HttpApp
+from shoal.serving.gateway.guard.guard import Guard
 from shoal.serving.gateway.problems import Refusals
 from shoal.serving.gateway.routes import Router
 from shoal.serving.gateway.seeking import Seeker
@@ -27,13 +28,14 @@ class Application:
         metrics: where refusals are counted (`shoal_refused_total{code}`).
         expose: the metrics as text and its content type.
         apps: full-custom apps by model name; may change later.
-
+        guard: knows who may do what; by default everybody may do everything.
         rest: whether REST requests are answered; health and metrics are in any case.
 
     Attributes:
         http: answers HTTP requests.
         rpc: answers gRPC calls.
         health: set `health.draining` before the node stops.
+        router: knows all routes.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Application:
         metrics: Metrics,
         expose: Expose,
         apps: Mapping[str, AppProxy] | None = None,
+        guard: Guard | None = None,
         rest: bool = True,
     ) -> None:
         refusals = Refusals(
@@ -50,11 +53,12 @@ class Application:
                 "shoal_refused_total", "Requests refused before a model saw them, by error code.", ("code",)
             )
         )
+        guard = guard or Guard()
         self.health = Health(models)
-        self._repository = Repository(models)
-        self._seeker = Seeker(models)
-        self._watchers = HealthService(models, self.health, refusals, self._seeker)
-        router = Router(
+        self._repository = Repository()
+        self._seeker = Seeker()
+        self._watchers = HealthService(models, self.health, refusals, self._seeker, guard)
+        self.router = router = Router(
             models,
             refusals,
             health=self.health,
@@ -62,6 +66,7 @@ class Application:
             expose=expose,
             apps={} if apps is None else apps,
             seeker=self._seeker,
+            guard=guard,
         )
         self.http: HttpApp = router if rest else OperationsOnly(router, refusals)
         self.rpc = rpc_methods(
@@ -71,6 +76,7 @@ class Application:
             repository=self._repository,
             health_service=self._watchers,
             seeker=self._seeker,
+            guard=guard,
         )
 
     async def close(self) -> None:

@@ -19,6 +19,8 @@ from shoal.core.errors import InvalidInput, NotFound, ShoalError, Unsupported
 from shoal.core.ports import ModelHandle, Models
 from shoal.serving.gateway import lookup, peek, peek_proto, problems, request_ids
 from shoal.serving.gateway.exchange import JSON, Exchange, Rpc
+from shoal.serving.gateway.guard import needs
+from shoal.serving.gateway.guard.guard import Guard
 from shoal.serving.gateway.problems import Refusals, UnsupportedMediaType
 from shoal.serving.gateway.seeking import Seeker
 
@@ -32,6 +34,11 @@ LEVELS = 4
 MEMO = 4096
 """Targets that a gRPC call names, remembered by their bytes."""
 
+ASK = needs.rpc(b"/inference.GRPCInferenceService/ModelInfer")
+
+Target = tuple[str, str, int]
+"""A model's name, its version, and where the rest of the message begins."""
+
 _MILLISECONDS = re.compile(rb"\d{1,9}(?:\.\d{1,6})?")
 _MEDIA_TYPES = {None, JSON, BINARY, b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
 _ALIASES = {JSON, BINARY, b"application/x-www-form-urlencoded"}
@@ -43,7 +50,14 @@ class HttpCall(Call):
     __slots__ = ("_dispatch", "_exchange")
 
     def __init__(
-        self, format: Format, exchange: Exchange, dispatch: Dispatch, seconds: float, json_length: int, seen: peek.Peek
+        self,
+        format: Format,
+        exchange: Exchange,
+        dispatch: Dispatch,
+        seconds: float,
+        json_length: int,
+        seen: peek.Peek,
+        tenant: str,
     ) -> None:
         rows, priority, _ = seen
         self.format = format
@@ -53,7 +67,7 @@ class HttpCall(Call):
         self.level = level_of(priority) if priority else 1
         self.arrived = arrived = exchange.arrived
         self.deadline = arrived + seconds
-        self.tenant = ""
+        self.tenant = tenant
         self.attempts = 0
         self.state = State.QUEUED
         self._exchange = exchange
@@ -84,7 +98,9 @@ class RpcCall(Call):
 
     __slots__ = ("_dispatch", "_rpc")
 
-    def __init__(self, rpc: Rpc, message: bytes, dispatch: Dispatch, deadline: float, seen: peek.Peek) -> None:
+    def __init__(
+        self, rpc: Rpc, message: bytes, dispatch: Dispatch, deadline: float, seen: peek.Peek, tenant: str
+    ) -> None:
         rows, priority, _ = seen
         self.format = Format.V2_PROTO
         self.body = message
@@ -93,7 +109,7 @@ class RpcCall(Call):
         self.level = level_of(priority) if priority else 1
         self.arrived = rpc.arrived
         self.deadline = deadline
-        self.tenant = ""
+        self.tenant = tenant
         self.attempts = 0
         self.state = State.QUEUED
         self._rpc = rpc
@@ -119,12 +135,13 @@ class HttpEndpoint:
     `missing` is given the requests that find no model.
     """
 
-    __slots__ = ("_format", "_missing", "_models", "_name", "_peek", "_refusals", "_version")
+    __slots__ = ("_format", "_guard", "_missing", "_models", "_name", "_peek", "_refusals", "_version")
 
     def __init__(
         self,
         models: Models,
         refusals: Refusals,
+        guard: Guard,
         name: str,
         version: str,
         format: Format,
@@ -132,6 +149,7 @@ class HttpEndpoint:
     ) -> None:
         self._models = models
         self._refusals = refusals
+        self._guard = guard
         self._name = name
         self._version = version
         self._format = format
@@ -140,14 +158,21 @@ class HttpEndpoint:
 
     def __call__(self, exchange: Exchange) -> None:
         """Submit the request, or refuse it."""
+        tenant, guard = "", self._guard
+        if guard.on:
+            try:
+                tenant = guard.tenant(exchange, exchange.headers, self._name)
+            except ShoalError as error:
+                self._refusals.http(exchange, error)
+                return
         try:
-            self._submit(exchange, self._models.find(self._name, self._version))
+            self._submit(exchange, self._models.find(self._name, self._version), tenant)
         except NotFound:
             self._missing(exchange)
         except ShoalError as error:
             self._refusals.http(exchange, error)
 
-    def _submit(self, exchange: Exchange, handle: ModelHandle) -> None:
+    def _submit(self, exchange: Exchange, handle: ModelHandle, tenant: str) -> None:
         headers = exchange.headers
         if headers.get(b"content-type") not in _MEDIA_TYPES:
             check_media_type(headers, _ALIASES)
@@ -159,48 +184,69 @@ class HttpEndpoint:
         if seen.timeout or TIMEOUT_HEADER in headers:
             seconds = least_timeout(seconds, seen.timeout, headers)
         dispatch = handle.dispatch
-        dispatch.submit(HttpCall(self._format, exchange, dispatch, seconds, json_length, seen))
+        dispatch.submit(HttpCall(self._format, exchange, dispatch, seconds, json_length, seen, tenant))
 
 
 class RpcEndpoint:
     """What answers `ModelInfer`."""
 
-    def __init__(self, models: Models, refusals: Refusals, seeker: Seeker) -> None:
+    def __init__(self, models: Models, refusals: Refusals, seeker: Seeker, guard: Guard) -> None:
         self._models = models
         self._refusals = refusals
         self._seeker = seeker
-        self._known: dict[bytes, tuple[str, str, int]] = {}
+        self._guard = guard
+        self._known: dict[bytes, Target] = {}
         self._peeks = peek_proto.Peeks()
 
     def __call__(self, rpc: Rpc, message: bytes) -> None:
         """Submit the request, or refuse it."""
         try:
-            self._answer(rpc, message)
+            known = self._recall(message)
+            target = known or self._read(rpc, message)
+            tenant = self._guard.tenant(rpc, rpc.metadata, target[0]) if self._guard.on else ""
+        except ShoalError as error:
+            self._refusals.rpc(rpc, error)
+            return
+        try:
+            handle = self._models.find(target[0], target[1])
+            if known is None:
+                self._remember(message, target)
+            self._submit(rpc, message, target[2], handle, tenant)
         except NotFound:
-            name, version, _ = peek_proto.model(message)
-            self._seeker.run(
-                name, version, lambda: self._answer(rpc, message), lambda error: self._refusals.rpc(rpc, error)
-            )
+            self._seek(rpc, message, target, tenant)
         except ShoalError as error:
             self._refusals.rpc(rpc, error)
 
-    def _answer(self, rpc: Rpc, message: bytes) -> None:
-        name, version, at = self._target(message)
-        self._submit(rpc, message, at, self._models.find(name, version))
+    def _seek(self, rpc: Rpc, message: bytes, target: Target, tenant: str) -> None:
+        name, version, at = target
 
-    def _target(self, message: bytes) -> tuple[str, str, int]:
-        """Name, version and where the rest begins. Names of models that exist are remembered by their bytes."""
-        prefix = message[: message[1] + 2] if len(message) > 1 else message
-        known = self._known.get(prefix)
-        if known is not None and message[known[2] : known[2] + 1] != b"\x12":
-            return known
-        name, version, at = peek_proto.model(message)
-        lookup.find(self._models, name, version)
-        if not version and at == len(prefix) and len(self._known) < MEMO:
-            self._known[prefix] = name, version, at
-        return name, version, at
+        def attempt() -> None:
+            self._submit(rpc, message, at, lookup.find(models, name, version), tenant)
 
-    def _submit(self, rpc: Rpc, message: bytes, at: int, handle: ModelHandle) -> None:
+        def fail(error: ShoalError) -> None:
+            self._refusals.rpc(rpc, error)
+
+        try:
+            models = self._guard.admit(rpc, rpc.metadata, ASK, self._models, name)
+            self._seeker.run(models, name, version, attempt, fail)
+        except ShoalError as error:
+            fail(error)
+
+    def _recall(self, message: bytes) -> Target | None:
+        """What the message asks, if a model of that name was found before: names are remembered by their bytes."""
+        known = self._known.get(message[: message[1] + 2] if len(message) > 1 else message)
+        return known if known is not None and message[known[2] : known[2] + 1] != b"\x12" else None
+
+    def _read(self, rpc: Rpc, message: bytes) -> Target:
+        if self._guard.on:  # nothing is parsed for nobody
+            self._guard.who(rpc, rpc.metadata)
+        return peek_proto.model(message)
+
+    def _remember(self, message: bytes, target: Target) -> None:
+        if not target[1] and target[2] == message[1] + 2 and len(self._known) < MEMO:
+            self._known[message[: target[2]]] = target
+
+    def _submit(self, rpc: Rpc, message: bytes, at: int, handle: ModelHandle, tenant: str) -> None:
         seen = self._peeks.request(message, at)
         seconds = handle.spec.limits.timeout_seconds
         if seen.timeout or TIMEOUT_HEADER in rpc.metadata:
@@ -209,7 +255,7 @@ class RpcEndpoint:
         if rpc.deadline is not None and rpc.deadline < deadline:
             deadline = rpc.deadline
         dispatch = handle.dispatch
-        dispatch.submit(RpcCall(rpc, message, dispatch, deadline, seen))
+        dispatch.submit(RpcCall(rpc, message, dispatch, deadline, seen, tenant))
 
 
 def level_of(priority: int) -> int:

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from shoal.core.errors import InvalidInput, NotFound
+from shoal.core.ports import Models
 from shoal.serving.gateway.exchange import Exchange
+from shoal.serving.gateway.guard.needs import Need
 from shoal.serving.gateway.problems import MethodNotAllowed
 
 Params = dict[str, str]
-Handler = Callable[[Exchange, Params], None]
+Handler = Callable[[Exchange, Params, Models], None]
+"""Answers a request; the models are those that whoever asks may see."""
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _OPTIONAL = re.compile(r"\[([^]]*)\]")
@@ -27,11 +30,12 @@ _OPTIONAL = re.compile(r"\[([^]]*)\]")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one pattern."""
+    """One method of one pattern, and what whoever asks must be allowed."""
 
     method: str
     pattern: str
     handler: Handler
+    need: Need
 
 
 class Table:

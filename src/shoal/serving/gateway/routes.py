@@ -21,6 +21,10 @@ from shoal.serving.gateway.endpoints.health import Health
 from shoal.serving.gateway.endpoints.repository import Repository
 from shoal.serving.gateway.endpoints.rest import Expose, Rest
 from shoal.serving.gateway.exchange import Exchange
+from shoal.serving.gateway.guard import needs
+from shoal.serving.gateway.guard.credentials import API_KEY, AUTHORIZATION
+from shoal.serving.gateway.guard.guard import Guard
+from shoal.serving.gateway.guard.needs import MODEL, V1_MODEL
 from shoal.serving.gateway.inference import HttpEndpoint
 from shoal.serving.gateway.paths import Handler, Params, Route
 from shoal.serving.gateway.problems import Refusals
@@ -31,8 +35,7 @@ logger = logging.getLogger(__name__)
 HOT = 4096
 """Targets that are remembered; when there are more, remembering starts again."""
 
-MODEL = "/v2/models/{model}[/versions/{version}]"
-V1_MODEL = "/v1/models/{model}[/versions/{version}]"
+CREDENTIALS = frozenset((AUTHORIZATION, API_KEY))
 
 
 class Router:
@@ -46,6 +49,10 @@ class Router:
         expose: the metrics as text and its content type.
         apps: the full-custom app of a model by the model's name; may change while the router lives.
         seeker: looks for models that are not known here.
+        guard: knows who may do what.
+
+    Attributes:
+        routes: all that there are.
     """
 
     def __init__(
@@ -58,13 +65,17 @@ class Router:
         expose: Expose,
         apps: Mapping[str, AppProxy],
         seeker: Seeker,
+        guard: Guard,
     ) -> None:
         self._models = models
         self._refusals = refusals
         self._apps = apps
         self._seeker = seeker
-        rest = Rest(models, health, repository, refusals, expose)
-        self._table = paths.Table([*_routes(rest, DocsPages(models)), *self._inference_routes()])
+        self._guard = guard
+        rest = Rest(health, repository, refusals, expose)
+        self._table = paths.Table([*_routes(rest, DocsPages(guard)), *self._inference_routes()])
+        self._app_route = _route("*", "/models/{model}/app", self._app)
+        self.routes = (*self._table.routes, self._app_route)
         self._hot: dict[bytes, HttpEndpoint] = {}
 
     def __call__(self, exchange: Exchange) -> None:
@@ -86,40 +97,44 @@ class Router:
     def _find_and_answer(self, exchange: Exchange) -> None:
         segments = paths.split(exchange.target)
         if len(segments) >= 3 and segments[0] == "models" and segments[2] == "app":
-            self._app(exchange, segments[1])
-            return
-        route, params = self._table.find(exchange.method.decode("latin-1"), segments)
-        name = params.get("model")
-        if name is None:
-            route.handler(exchange, params)
+            route, params = self._app_route, {"model": lookup.checked_name(segments[1])}
+        else:
+            route, params = self._table.find(exchange.method.decode("latin-1"), segments)
+        name = params.get("model", "")
+        models = self._guard.admit(exchange, exchange.headers, route.need, self._models, name)
+        if not name or route is self._app_route:
+            route.handler(exchange, params, models)
         else:
             self._seeker.run(
+                models,
                 name,
                 params.get("version", ""),
-                lambda: route.handler(exchange, params),
+                lambda: route.handler(exchange, params, models),
                 lambda error: self._refusals.http(exchange, error),
             )
 
-    def _app(self, exchange: Exchange, name: str) -> None:
-        app = self._apps.get(lookup.checked_name(name))
+    def _app(self, exchange: Exchange, params: Params, models: Models) -> None:
+        name = params["model"]
+        app = self._apps.get(name)
         if app is None:
             raise NotFound(f"model {name!r} has no app", hint="an app is named in the model's model.yaml")
         path, mark, query = bytes(exchange.target).partition(b"?")
         below = path.split(b"/", 4)[4:]
-        app.handle(exchange, b"/" + b"".join(below) + mark + query)
+        hidden = CREDENTIALS if self._guard.on else frozenset()
+        app.handle(exchange, b"/" + b"".join(below) + mark + query, hidden)
 
     def _inference_routes(self) -> list[Route]:
         return [
-            Route("POST", f"{MODEL}/infer", self._endpoint(Format.V2_JSON)),
-            Route("POST", f"{MODEL}/predict_all", self._endpoint(Format.PREDICT_ALL)),
-            Route("POST", f"{V1_MODEL}/:predict", self._endpoint(Format.V1_JSON)),
+            _route("POST", f"{MODEL}/infer", self._endpoint(Format.V2_JSON)),
+            _route("POST", f"{MODEL}/predict_all", self._endpoint(Format.PREDICT_ALL)),
+            _route("POST", f"{V1_MODEL}/:predict", self._endpoint(Format.V1_JSON)),
         ]
 
     def _endpoint(self, format: Format) -> Handler:
-        def handle(exchange: Exchange, params: Params) -> None:
+        def handle(exchange: Exchange, params: Params, models: Models) -> None:
             name, version = params["model"], params.get("version", "")
-            lookup.find(self._models, name, version)
-            endpoint = HttpEndpoint(self._models, self._refusals, name, version, format, self._forget)
+            lookup.find(models, name, version)
+            endpoint = HttpEndpoint(self._models, self._refusals, self._guard, name, version, format, self._forget)
             self._remember(exchange.target, endpoint)
             endpoint(exchange)
 
@@ -165,4 +180,9 @@ def _routes(rest: Rest, pages: DocsPages) -> list[Route]:
         ("/v2/repository/models/{model}/load", rest.load),
         ("/v2/repository/models/{model}/unload", rest.unload),
     ]
-    return [*(Route("GET", *each) for each in gets), *(Route("POST", *each) for each in posts)]
+    return [*(_route("GET", *each) for each in gets), *(_route("POST", *each) for each in posts)]
+
+
+def _route(method: str, pattern: str, handler: Handler) -> Route:
+    """A route with what it needs; one that the table of `guard.needs` does not know cannot be made."""
+    return Route(method, pattern, handler, needs.http(method, pattern))

@@ -24,15 +24,15 @@ Fail = Callable[[ShoalError], None]
 class Seeker:
     """Owns the look-ups that are under way."""
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
+    def __init__(self) -> None:
         self._tasks = Tasks()
         self._waiting = 0
 
-    def run(self, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
+    def run(self, models: Models, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
         """Answer a request for a model; look for the model if need be.
 
         Args:
+            models: those that whoever asks may see.
             name, version: as the client wrote them; checked before anything is asked.
             attempt: answers the request; raises `NotFound` before it has answered if the model is not known.
             fail: answers it with an error.
@@ -40,35 +40,26 @@ class Seeker:
         try:
             attempt()
         except NotFound as error:
-            if self._worth_it(name, version):
-                self.look(name, version, attempt, fail)
+            if _worth_it(models, name, version):
+                self.look(models, name, version, attempt, fail)
             else:
                 fail(error)
 
-    def look(self, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
+    def look(self, models: Models, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
         """Look for the model, then answer."""
         if self._waiting >= AT_ONCE:
             fail(Overloaded(f"{AT_ONCE} requests wait for models to be found", retry_after=1.0))
             return
         self._waiting += 1
-        self._tasks.start(f"look for {name}", self._look(name, version, attempt, fail))
+        self._tasks.start(f"look for {name}", self._look(models, name, version, attempt, fail))
 
     async def close(self) -> None:
         """End what is under way; who waits is told."""
         await self._tasks.close()
 
-    def _worth_it(self, name: str, version: str) -> bool:
+    async def _look(self, models: Models, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
         try:
-            lookup.checked_name(name)
-            if version:
-                lookup.checked_name(version, "model version")
-        except ShoalError:
-            return False
-        return self._models.discoverable(name, version)
-
-    async def _look(self, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
-        try:
-            await self._models.discover(name, version)
+            await models.discover(name, version)
             attempt()
         except asyncio.CancelledError:
             fail(Unavailable("the node stops", retry_after=1.0))
@@ -79,3 +70,13 @@ class Seeker:
             fail(problems.unexpected(error))
         finally:
             self._waiting -= 1
+
+
+def _worth_it(models: Models, name: str, version: str) -> bool:
+    try:
+        lookup.checked_name(name)
+        if version:
+            lookup.checked_name(version, "model version")
+    except ShoalError:
+        return False
+    return models.discoverable(name, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -36,8 +37,8 @@ class Answer:
     body: bytes
 
 
-def request_bytes(exchange: Exchange, target: bytes) -> bytes:
-    """The request as it is sent to the app.
+def request_bytes(exchange: Exchange, target: bytes, hidden: Collection[bytes] = ()) -> bytes:
+    """The request as it is sent to the app, without the headers that are hidden from it.
 
     Raises:
         InvalidInput: a header holds a line break or a null.
@@ -51,7 +52,7 @@ def request_bytes(exchange: Exchange, target: bytes) -> bytes:
     ]
     named = {token.strip().lower() for token in exchange.headers.get(b"connection", b"").split(b",")}
     for name, value in exchange.headers.items():
-        if name not in NOT_SENT and name not in named and name[:1] != b":":
+        if name not in NOT_SENT and name not in named and name not in hidden and name[:1] != b":":
             lines.append(b"%b: %b" % (name, value))
     if any(b"\n" in line or b"\r" in line or b"\0" in line for line in lines):
         raise InvalidInput("a header holds a line break")

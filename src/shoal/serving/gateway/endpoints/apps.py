@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from shoal.core.errors import DeadlineExceeded, InvalidInput, ModelError, Overloaded, ShoalError, Unavailable
@@ -52,12 +53,13 @@ class AppProxy:
         self._open = 0
         self._tasks = Tasks()
 
-    def handle(self, exchange: Exchange, rest_of_path: bytes) -> None:
+    def handle(self, exchange: Exchange, rest_of_path: bytes, hidden: Collection[bytes] = ()) -> None:
         """Answer the exchange with what the app says.
 
         Args:
             exchange: the request.
             rest_of_path: path and query below the app's mount, beginning with a slash.
+            hidden: headers that the app does not get to see.
 
         Raises:
             InvalidInput: the method or path cannot be handed on.
@@ -67,7 +69,7 @@ class AppProxy:
             raise InvalidInput("the method or the path cannot be handed on to an app")
         if self._open >= CONNECTIONS:
             raise Overloaded(f"{CONNECTIONS} requests wait for this app", retry_after=1.0)
-        request = request_bytes(exchange, rest_of_path)
+        request = request_bytes(exchange, rest_of_path, hidden)
         self._open += 1
         task = self._tasks.start("app request", self._answer(exchange, request))
 

@@ -18,6 +18,7 @@ from shoal.core.version import __version__
 from shoal.serving.gateway import lookup
 from shoal.serving.gateway.endpoints import docs_assets, openapi
 from shoal.serving.gateway.exchange import JSON, Exchange, Headers
+from shoal.serving.gateway.guard.guard import Guard
 
 Params = dict[str, str]
 
@@ -52,13 +53,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class DocsPages:
-    """Answers the routes of the pages and documents."""
+    """Answers the routes of the pages and documents; see `paths.Handler`."""
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
 
-    def start(self, exchange: Exchange, params: Params) -> None:
-        handles = list(self._models.all())
+    def start(self, exchange: Exchange, params: Params, models: Models) -> None:
+        handles = list(models.all())
         rows = "".join(_row(handle) for handle in handles[:MAX_ROWS])
         more = f"<p>{len(handles) - MAX_ROWS} more are not shown.</p>" if len(handles) > MAX_ROWS else ""
         table = f"<table><tr><th>Model<th>State<th>Runtime<th>Links</tr>{rows}</table>{more}"
@@ -68,36 +69,37 @@ class DocsPages:
 <a href="/v2">Server</a> · <a href="/v2/models/stats">Statistics</a></p>"""
         _page(exchange, "Shoal", f"<h1>Shoal <small>{escape(__version__)}</small></h1>{body}")
 
-    def docs(self, exchange: Exchange, params: Params) -> None:
-        _docs(exchange, "All models", "/openapi.json", openapi.node(self._defaults()))
+    def docs(self, exchange: Exchange, params: Params, models: Models) -> None:
+        _docs(exchange, "All models", "/openapi.json", openapi.node(_defaults(models), secured=self._guard.on))
 
-    def model_docs(self, exchange: Exchange, params: Params) -> None:
-        handle, versioned = self._handle(params)
+    def model_docs(self, exchange: Exchange, params: Params, models: Models) -> None:
+        handle, versioned = self._handle(params, models)
         version = f"/versions/{handle.spec.version}" if versioned else ""
         url = f"/v2/models/{handle.spec.name}{version}/openapi.json"
-        _docs(exchange, handle.spec.name, url, openapi.model(handle, versioned=versioned))
+        _docs(exchange, handle.spec.name, url, openapi.model(handle, versioned=versioned, secured=self._guard.on))
 
-    def openapi(self, exchange: Exchange, params: Params) -> None:
-        exchange.respond(200, _encode(openapi.node(self._defaults())), JSON)
+    def openapi(self, exchange: Exchange, params: Params, models: Models) -> None:
+        exchange.respond(200, _encode(openapi.node(_defaults(models), secured=self._guard.on)), JSON)
 
-    def model_openapi(self, exchange: Exchange, params: Params) -> None:
-        handle, versioned = self._handle(params)
-        exchange.respond(200, _encode(openapi.model(handle, versioned=versioned)), JSON)
+    def model_openapi(self, exchange: Exchange, params: Params, models: Models) -> None:
+        handle, versioned = self._handle(params, models)
+        exchange.respond(200, _encode(openapi.model(handle, versioned=versioned, secured=self._guard.on)), JSON)
 
-    def static(self, exchange: Exchange, params: Params) -> None:
+    def static(self, exchange: Exchange, params: Params, models: Models) -> None:
         asset = docs_assets.read(params["file"]) if params["file"] in _ASSETS else None
         if asset is None:
             raise NotFound("there is no such file")
         exchange.respond(200, asset[0], asset[1], ASSET_HEADERS)
 
-    def _handle(self, params: Params) -> tuple[ModelHandle, bool]:
+    def _handle(self, params: Params, models: Models) -> tuple[ModelHandle, bool]:
         version = params.get("version", "")
-        return lookup.find(self._models, params["model"], version), bool(version)
+        return lookup.find(models, params["model"], version), bool(version)
 
-    def _defaults(self) -> Iterable[ModelHandle]:
-        """The default version of each model."""
-        for name in dict.fromkeys(handle.spec.name for handle in self._models.all()):
-            yield self._models.find(name)
+
+def _defaults(models: Models) -> Iterable[ModelHandle]:
+    """The default version of each model."""
+    for name in dict.fromkeys(handle.spec.name for handle in models.all()):
+        yield models.find(name)
 
 
 _ASSETS = frozenset((docs_assets.SCRIPT_NAME, *docs_assets.CONTENT_TYPES))

@@ -1,7 +1,8 @@
 """`grpc.health.v1`: Check and Watch, for the server and for each model.
 
-The service "" and `inference.GRPCInferenceService` mean the node; any other is the name of a model. Watchers are told
-at once and then when their answer changes; while there are any, one timer asks for all of them.
+The service "" and `inference.GRPCInferenceService` mean the node, and are open to everybody; any other is the name of
+a model, which is there for those who may see it. Watchers are told at once and then when their answer changes; while
+there are any, one timer asks for all of them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from shoal.core.ports import Models
 from shoal.serving.gateway import lookup
 from shoal.serving.gateway.endpoints.health import Health
 from shoal.serving.gateway.exchange import Rpc, RpcMethods, RpcStream, Streaming, Unary
+from shoal.serving.gateway.guard.guard import Guard
 from shoal.serving.gateway.problems import Refusals
 from shoal.serving.gateway.seeking import Seeker
 
@@ -34,11 +36,12 @@ UNKNOWN = pb.HealthCheckResponse.SERVICE_UNKNOWN
 class HealthService:
     """Answers Check and feeds the watchers."""
 
-    def __init__(self, models: Models, health: Health, refusals: Refusals, seeker: Seeker) -> None:
+    def __init__(self, models: Models, health: Health, refusals: Refusals, seeker: Seeker, guard: Guard) -> None:
         self._models = models
         self._health = health
         self._refusals = refusals
         self._seeker = seeker
+        self._guard = guard
         self._watchers: set[_Watch] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -46,16 +49,25 @@ class HealthService:
         """Path -> method."""
         return {PATH + b"Check": Unary(self._check), PATH + b"Watch": Streaming(self._open)}
 
-    def status(self, service: str) -> pb.HealthCheckResponse.ServingStatus:
-        """What the service's status is now.
+    def status(self, service: str, models: Models) -> pb.HealthCheckResponse.ServingStatus:
+        """What the service's status is now, for whoever sees these models.
 
         Raises:
             NotFound: no such service or model.
         """
         if service in NODE:
             return SERVING if self._health.ready() else NOT_SERVING
-        handle = lookup.find(self._models, service)
+        handle = lookup.find(models, service)
         return SERVING if handle.state is ModelState.READY else NOT_SERVING
+
+    def seen(self, rpc: Rpc) -> Models:
+        """The models that whoever asks may see."""
+        return self._guard.glimpse(rpc, rpc.metadata, self._models)
+
+    @property
+    def changes(self) -> int:
+        """How often it has changed who may see what."""
+        return self._guard.changes
 
     def poll(self) -> None:
         """Tell the watchers whose answer has changed."""
@@ -92,10 +104,12 @@ class HealthService:
     def _check(self, rpc: Rpc, message: bytes) -> None:
         try:
             service = parse(message)
+            models = self._models if service in NODE else self.seen(rpc)
             self._seeker.run(
+                models,
                 service,
                 "",
-                lambda: rpc.finish(encode(self.status(service))),
+                lambda: rpc.finish(encode(self.status(service, models))),
                 lambda error: self._refusals.rpc(rpc, error),
             )
         except ShoalError as error:
@@ -113,6 +127,8 @@ class _Watch:
         self._rpc = rpc
         self._refusals = refusals
         self._name: str | None = None
+        self._models: Models | None = None
+        self._changes = -1
         self._told: pb.HealthCheckResponse.ServingStatus | None = None
 
     def on_message(self, message: bytes) -> None:
@@ -137,8 +153,11 @@ class _Watch:
 
     def look(self) -> None:
         """Tell the client if the status is another than it knows."""
+        if self._models is None or self._changes != self._service.changes:
+            self._changes = self._service.changes
+            self._models = self._service.seen(self._rpc)
         try:
-            status = self._service.status(self._name or "")
+            status = self._service.status(self._name or "", self._models)
         except (NotFound, InvalidInput):
             status = UNKNOWN
         if status != self._told:

@@ -12,7 +12,12 @@ from google.protobuf.message import DecodeError
 
 from shoal.core._generated import shoal_reflection_pb2 as pb
 from shoal.core._generated._pool import POOL
-from shoal.serving.gateway.exchange import Rpc, RpcMethods, Streaming
+from shoal.core.errors import ShoalError
+from shoal.core.ports import Models
+from shoal.serving.gateway.exchange import Rpc, RpcMethods, RpcStream, Streaming
+from shoal.serving.gateway.guard import needs
+from shoal.serving.gateway.guard.guard import Guard
+from shoal.serving.gateway.problems import Refusals
 
 ALPHA = "grpc.reflection.v1alpha.ServerReflection"
 SERVICES = (
@@ -25,10 +30,34 @@ SERVICES = (
 INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED = 3, 5, 12
 
 
-def reflection_methods() -> RpcMethods:
-    """Path -> method."""
+def reflection_methods(models: Models, refusals: Refusals, guard: Guard) -> RpcMethods:
+    """Path -> method; `models` are those that the guard may let somebody see."""
+
+    def method(path: bytes) -> Streaming:
+        need = needs.rpc(path)
+
+        def open(rpc: Rpc) -> RpcStream:
+            try:
+                guard.admit(rpc, rpc.metadata, need, models)
+            except ShoalError as error:
+                refusals.rpc(rpc, error)
+                return Refused()
+            return Reflection(rpc)
+
+        return Streaming(open)
+
     paths = (b"/grpc.reflection.v1.ServerReflection/", b"/grpc.reflection.v1alpha.ServerReflection/")
-    return {path + b"ServerReflectionInfo": Streaming(Reflection) for path in paths}
+    return {path + b"ServerReflectionInfo": method(path + b"ServerReflectionInfo") for path in paths}
+
+
+class Refused:
+    """A stream that was ended before its first message."""
+
+    def on_message(self, message: bytes) -> None:
+        """Nobody reads it."""
+
+    def on_end(self) -> None:
+        """It has ended."""
 
 
 class Reflection:

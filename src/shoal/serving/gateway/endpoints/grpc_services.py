@@ -22,12 +22,18 @@ from shoal.serving.gateway.endpoints.grpc_reflection import reflection_methods
 from shoal.serving.gateway.endpoints.health import Health
 from shoal.serving.gateway.endpoints.repository import Repository
 from shoal.serving.gateway.exchange import Rpc, RpcMethods, Unary
+from shoal.serving.gateway.guard import needs
+from shoal.serving.gateway.guard.guard import Guard
 from shoal.serving.gateway.inference import RpcEndpoint
 from shoal.serving.gateway.problems import Refusals
 from shoal.serving.gateway.seeking import Seeker
 
 SERVICE = b"/inference.GRPCInferenceService/"
 CONFIG_FIELDS = ("name", "platform", "backend", "max_batch_size")
+
+Make = Callable[[Any, Models], Message]
+"""From a request, and the models that whoever asks may see, to the response."""
+Answer = Callable[[Rpc, Any, Models], None]
 
 
 def rpc_methods(
@@ -38,14 +44,15 @@ def rpc_methods(
     repository: Repository,
     health_service: HealthService,
     seeker: Seeker,
+    guard: Guard,
 ) -> RpcMethods:
     """Path -> method for everything that this server answers over gRPC."""
-    service = InferenceService(models, refusals, health, repository, seeker)
+    service = InferenceService(models, refusals, health, repository, seeker, guard)
     return {
-        SERVICE + b"ModelInfer": Unary(RpcEndpoint(models, refusals, seeker)),
+        SERVICE + b"ModelInfer": Unary(RpcEndpoint(models, refusals, seeker, guard)),
         **service.methods(),
         **health_service.methods(),
-        **reflection_methods(),
+        **reflection_methods(models, refusals, guard),
     }
 
 
@@ -53,82 +60,83 @@ class InferenceService:
     """The methods of `inference.GRPCInferenceService` but `ModelInfer`."""
 
     def __init__(
-        self, models: Models, refusals: Refusals, health: Health, repository: Repository, seeker: Seeker
+        self,
+        models: Models,
+        refusals: Refusals,
+        health: Health,
+        repository: Repository,
+        seeker: Seeker,
+        guard: Guard,
     ) -> None:
         self._models = models
         self._refusals = refusals
         self._health = health
         self._repository = repository
         self._seeker = seeker
+        self._guard = guard
 
     def methods(self) -> RpcMethods:
         """Path -> method."""
-        simple: dict[bytes, tuple[type[Message], Callable[[Any], Message]]] = {
-            b"ServerLive": (pb.ServerLiveRequest, lambda _: pb.ServerLiveResponse(live=True)),
-            b"ServerReady": (pb.ServerReadyRequest, lambda _: pb.ServerReadyResponse(ready=self._health.ready())),
-            b"ModelReady": (pb.ModelReadyRequest, self._model_ready),
-            b"ServerMetadata": (pb.ServerMetadataRequest, lambda _: pb.ServerMetadataResponse(**describe.server())),
-            b"ModelMetadata": (pb.ModelMetadataRequest, self._metadata),
-            b"ModelConfig": (pb.ModelConfigRequest, self._config),
-            b"ModelStatistics": (pb.ModelStatisticsRequest, self._statistics),
-            b"RepositoryIndex": (pb.RepositoryIndexRequest, self._index),
+        live, server = pb.ServerLiveResponse(live=True), pb.ServerMetadataResponse(**describe.server())
+        simple: dict[bytes, tuple[type[Message], Make]] = {
+            b"ServerLive": (pb.ServerLiveRequest, lambda _, __: live),
+            b"ServerReady": (pb.ServerReadyRequest, lambda _, __: pb.ServerReadyResponse(ready=self._health.ready())),
+            b"ModelReady": (pb.ModelReadyRequest, _model_ready),
+            b"ServerMetadata": (pb.ServerMetadataRequest, lambda _, __: server),
+            b"ModelMetadata": (pb.ModelMetadataRequest, _metadata),
+            b"ModelConfig": (pb.ModelConfigRequest, _config),
+            b"ModelStatistics": (pb.ModelStatisticsRequest, _statistics),
+            b"RepositoryIndex": (pb.RepositoryIndexRequest, _index),
+        }
+        changes: dict[bytes, tuple[type[Message], Answer]] = {
+            b"RepositoryModelLoad": (pb.RepositoryModelLoadRequest, self._load),
+            b"RepositoryModelUnload": (pb.RepositoryModelUnloadRequest, self._unload),
         }
         return {
-            **{SERVICE + name: Unary(self._guarded(kind, self._finish(make))) for name, (kind, make) in simple.items()},
-            SERVICE + b"RepositoryModelLoad": Unary(self._guarded(pb.RepositoryModelLoadRequest, self._load)),
-            SERVICE + b"RepositoryModelUnload": Unary(self._guarded(pb.RepositoryModelUnloadRequest, self._unload)),
+            **{SERVICE + name: self._method(name, kind, _finish(make)) for name, (kind, make) in simple.items()},
+            **{SERVICE + name: self._method(name, kind, answer) for name, (kind, answer) in changes.items()},
         }
 
-    def _guarded(self, kind: type[Message], answer: Callable[[Rpc, Any], None]) -> Callable[[Rpc, bytes], None]:
+    def _method(self, name: bytes, kind: type[Message], answer: Answer) -> Unary:
+        need = needs.rpc(SERVICE + name)
+
         def handle(rpc: Rpc, message: bytes) -> None:
             try:
-                self._sought(rpc, _parse(kind, message), answer)
+                if self._guard.on and need != needs.OPEN:  # nothing is parsed for nobody
+                    self._guard.who(rpc, rpc.metadata)
+                request: Any = _parse(kind, message)
+                about = getattr(request, "name", "") or getattr(request, "model_name", "")
+                models = self._guard.admit(rpc, rpc.metadata, need, self._models, about)
+                self._sought(rpc, request, models, answer)
             except ShoalError as error:
                 self._refusals.rpc(rpc, error)
             except Exception as error:  # noqa: BLE001 - a bug is answered with INTERNAL and logged with its trace
                 self._refusals.rpc(rpc, problems.unexpected(error))
 
-        return handle
+        return Unary(handle)
 
-    def _sought(self, rpc: Rpc, request: Any, answer: Callable[[Rpc, Any], None]) -> None:
+    def _sought(self, rpc: Rpc, request: Any, models: Models, answer: Answer) -> None:
         name = getattr(request, "name", "")
         if not name:
-            answer(rpc, request)
+            answer(rpc, request, models)
             return
         self._seeker.run(
-            name, request.version, lambda: answer(rpc, request), lambda error: self._refusals.rpc(rpc, error)
+            models,
+            name,
+            request.version,
+            lambda: answer(rpc, request, models),
+            lambda error: self._refusals.rpc(rpc, error),
         )
 
-    def _finish(self, make: Callable[[Any], Message]) -> Callable[[Rpc, Any], None]:
-        return lambda rpc, request: rpc.finish(make(request).SerializeToString())
-
-    def _model_ready(self, request: pb.ModelReadyRequest) -> Message:
-        handle = lookup.find(self._models, request.name, request.version)
-        return pb.ModelReadyResponse(ready=handle.state is ModelState.READY)
-
-    def _metadata(self, request: pb.ModelMetadataRequest) -> Message:
-        return pb.ModelMetadataResponse(**describe.model(self._models, request.name, request.version))
-
-    def _config(self, request: pb.ModelConfigRequest) -> Message:
-        config = describe.config(self._models, request.name, request.version)
-        return pb.ModelConfigResponse(config=pb.ModelConfig(**{key: config[key] for key in CONFIG_FIELDS}))
-
-    def _statistics(self, request: pb.ModelStatisticsRequest) -> Message:
-        stats = describe.statistics(self._models, request.name, request.version)
-        return json_format.ParseDict({"model_stats": stats}, pb.ModelStatisticsResponse(), ignore_unknown_fields=True)
-
-    def _index(self, request: pb.RepositoryIndexRequest) -> Message:
-        return pb.RepositoryIndexResponse(models=describe.index(self._models, ready_only=request.ready))
-
-    def _load(self, rpc: Rpc, request: pb.RepositoryModelLoadRequest) -> None:
+    def _load(self, rpc: Rpc, request: pb.RepositoryModelLoadRequest, models: Models) -> None:
         parameters = {key: getattr(value, value.WhichOneof("parameter_choice") or "string_param")
                       for key, value in request.parameters.items()}  # fmt: skip
         answer = pb.RepositoryModelLoadResponse().SerializeToString()
-        self._repository.load(request.model_name, parameters, *self._outcomes(rpc, answer))
+        self._repository.load(models, request.model_name, parameters, *self._outcomes(rpc, answer))
 
-    def _unload(self, rpc: Rpc, request: pb.RepositoryModelUnloadRequest) -> None:
+    def _unload(self, rpc: Rpc, request: pb.RepositoryModelUnloadRequest, models: Models) -> None:
         answer = pb.RepositoryModelUnloadResponse().SerializeToString()
-        self._repository.unload(request.model_name, *self._outcomes(rpc, answer))
+        self._repository.unload(models, request.model_name, *self._outcomes(rpc, answer))
 
     def _outcomes(self, rpc: Rpc, answer: bytes) -> tuple[Callable[[], None], Callable[[ShoalError], None]]:
         return lambda: rpc.finish(answer), lambda error: self._refusals.rpc(rpc, error)
@@ -139,3 +147,30 @@ def _parse(kind: type[Message], message: bytes) -> Message:
         return kind.FromString(message)
     except DecodeError as error:
         raise InvalidInput(f"the message is not a valid {kind.__name__}") from error
+
+
+def _finish(make: Make) -> Answer:
+    return lambda rpc, request, models: rpc.finish(make(request, models).SerializeToString())
+
+
+def _model_ready(request: pb.ModelReadyRequest, models: Models) -> Message:
+    handle = lookup.find(models, request.name, request.version)
+    return pb.ModelReadyResponse(ready=handle.state is ModelState.READY)
+
+
+def _metadata(request: pb.ModelMetadataRequest, models: Models) -> Message:
+    return pb.ModelMetadataResponse(**describe.model(models, request.name, request.version))
+
+
+def _config(request: pb.ModelConfigRequest, models: Models) -> Message:
+    config = describe.config(models, request.name, request.version)
+    return pb.ModelConfigResponse(config=pb.ModelConfig(**{key: config[key] for key in CONFIG_FIELDS}))
+
+
+def _statistics(request: pb.ModelStatisticsRequest, models: Models) -> Message:
+    stats = describe.statistics(models, request.name, request.version)
+    return json_format.ParseDict({"model_stats": stats}, pb.ModelStatisticsResponse(), ignore_unknown_fields=True)
+
+
+def _index(request: pb.RepositoryIndexRequest, models: Models) -> Message:
+    return pb.RepositoryIndexResponse(models=describe.index(models, ready_only=request.ready))

@@ -24,6 +24,9 @@ NODE = "(node)"
 """The tag of what is no model's; no model can be called so."""
 MAX_EXAMPLE = 4096
 """Elements of an example that is made up."""
+_SECURITY: Json = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key, or a token of a trusted issuer."}
+}
 MAX_EXAMPLE = 64 * 1024
 """Characters of an example that is worth showing; an image as JSON is not."""
 
@@ -36,36 +39,40 @@ _ITEMS: dict[str, Json] = {
 }
 
 
-def node(handles: Iterable[ModelHandle]) -> Json:
-    """The document of all models at their default version."""
+def node(handles: Iterable[ModelHandle], *, secured: bool = False) -> Json:
+    """The document of all models at their default version; `secured` if a key is needed."""
     shown = list(handles)[:MAX_MODELS]
     all_paths: Json = dict(_SERVER_PATHS)
     for handle in shown:
         all_paths.update(paths(handle, f"/v2/models/{handle.spec.name}"))
-    return _document("Shoal", "All models of this node.", all_paths, [_tag(handle) for handle in shown])
+    return _document(
+        "Shoal", "All models of this node.", all_paths, [_tag(handle) for handle in shown], secured=secured
+    )
 
 
-def model(handle: ModelHandle, *, versioned: bool) -> Json:
+def model(handle: ModelHandle, *, versioned: bool, secured: bool = False) -> Json:
     """The document of one model.
 
     Args:
         handle: the version.
         versioned: whether its paths name the version.
+        secured: whether a key is needed.
     """
     spec = handle.spec
     base = f"/v2/models/{spec.name}" + (f"/versions/{spec.version}" if versioned else "")
     text = spec.description or f"{spec.runtime} model."
-    return _document(spec.name, text, paths(handle, base), [_tag(handle)])
+    return _document(spec.name, text, paths(handle, base), [_tag(handle)], secured=secured)
 
 
-def _document(title: str, text: str, all_paths: Json, tags: list[Json]) -> Json:
+def _document(title: str, text: str, all_paths: Json, tags: list[Json], *, secured: bool) -> Json:
     return {
         "openapi": VERSION,
         "info": {"title": title, "version": __version__, "description": text},
         "servers": [{"url": "/"}],
         "tags": tags,
         "paths": all_paths,
-        "components": {"schemas": _SCHEMAS},
+        "components": {"schemas": _SCHEMAS, **({"securitySchemes": _SECURITY} if secured else {})},
+        **({"security": [{"key": []}]} if secured else {}),
     }
 
 

@@ -24,15 +24,15 @@ Failed = Callable[[ShoalError], None]
 class Repository:
     """Runs loads and unloads as tasks that it owns."""
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
+    def __init__(self) -> None:
         self._tasks = Tasks()
         self._running = 0
 
-    def load(self, name: str, parameters: Mapping[str, object], done: Done, failed: Failed) -> None:
+    def load(self, models: Models, name: str, parameters: Mapping[str, object], done: Done, failed: Failed) -> None:
         """Load a model.
 
         Args:
+            models: those that whoever asks may see.
             name: as the client wrote it.
             parameters: `config` is JSON text that overrides fields of the model's settings; files are not taken.
             done: called when the model is ready.
@@ -43,17 +43,19 @@ class Repository:
         except ShoalError as error:
             failed(error)
             return
-        self._start("load", name, lambda: self._models.load(name, config), done, failed)
+        self._start("load", models, name, lambda: models.load(name, config), done, failed)
 
-    def unload(self, name: str, done: Done, failed: Failed) -> None:
+    def unload(self, models: Models, name: str, done: Done, failed: Failed) -> None:
         """Drain a model and stop serving it."""
-        self._start("unload", name, lambda: self._models.unload(name), done, failed)
+        self._start("unload", models, name, lambda: models.unload(name), done, failed)
 
     async def close(self) -> None:
         """End what still runs; who waits for it is told."""
         await self._tasks.close()
 
-    def _start(self, what: str, name: str, work: Callable[[], Awaitable[None]], done: Done, failed: Failed) -> None:
+    def _start(
+        self, what: str, models: Models, name: str, work: Callable[[], Awaitable[None]], done: Done, failed: Failed
+    ) -> None:
         try:
             lookup.checked_name(name)
             if self._running >= AT_ONCE:
@@ -62,11 +64,13 @@ class Repository:
             failed(error)
             return
         self._running += 1
-        self._tasks.start(f"{what} {name}", self._run(name, work, done, failed))
+        self._tasks.start(f"{what} {name}", self._run(models, name, work, done, failed))
 
-    async def _run(self, name: str, work: Callable[[], Awaitable[None]], done: Done, failed: Failed) -> None:
+    async def _run(
+        self, models: Models, name: str, work: Callable[[], Awaitable[None]], done: Done, failed: Failed
+    ) -> None:
         try:
-            error = await self._outcome(name, work)
+            error = await _outcome(models, name, work)
         except asyncio.CancelledError:
             failed(Unavailable("the node stops"))
             raise
@@ -77,16 +81,17 @@ class Repository:
         else:
             failed(error)
 
-    async def _outcome(self, name: str, work: Callable[[], Awaitable[None]]) -> ShoalError | None:
-        try:
-            await work()
-        except NotFound as error:
-            return lookup.with_near_names(self._models, name, error)
-        except ShoalError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the one who waits is answered and the log has it
-            return problems.unexpected(error)
-        return None
+
+async def _outcome(models: Models, name: str, work: Callable[[], Awaitable[None]]) -> ShoalError | None:
+    try:
+        await work()
+    except NotFound as error:
+        return lookup.with_near_names(models, name, error)
+    except ShoalError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - whatever it is, the one who waits is answered and the log has it
+        return problems.unexpected(error)
+    return None
 
 
 def _config(parameters: Mapping[str, object]) -> str | None:

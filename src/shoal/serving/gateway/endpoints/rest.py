@@ -42,67 +42,64 @@ class _Change(msgspec.Struct):
 
 
 class Rest:
-    """Answers the routes of V2 and V1 that are not inference."""
+    """Answers the routes of V2 and V1 that are not inference; see `paths.Handler`."""
 
-    def __init__(
-        self, models: Models, health: Health, repository: Repository, refusals: Refusals, expose: Expose
-    ) -> None:
-        self._models = models
+    def __init__(self, health: Health, repository: Repository, refusals: Refusals, expose: Expose) -> None:
         self._health = health
         self._repository = repository
         self._refusals = refusals
         self._expose = expose
 
-    def server(self, exchange: Exchange, params: Params) -> None:
+    def server(self, exchange: Exchange, params: Params, models: Models) -> None:
         answer(exchange, describe.server())
 
-    def live(self, exchange: Exchange, params: Params) -> None:
+    def live(self, exchange: Exchange, params: Params, models: Models) -> None:
         answer(exchange, {"live": True})
 
-    def ready(self, exchange: Exchange, params: Params) -> None:
+    def ready(self, exchange: Exchange, params: Params, models: Models) -> None:
         ready = self._health.ready()
         answer(exchange, {"ready": ready}, ready=ready)
 
-    def models(self, exchange: Exchange, params: Params) -> None:
-        answer(exchange, {"models": describe.names(self._models)})
+    def models(self, exchange: Exchange, params: Params, models: Models) -> None:
+        answer(exchange, {"models": describe.names(models)})
 
-    def model(self, exchange: Exchange, params: Params) -> None:
-        answer(exchange, describe.model(self._models, params["model"], params.get("version", "")))
+    def model(self, exchange: Exchange, params: Params, models: Models) -> None:
+        answer(exchange, describe.model(models, params["model"], params.get("version", "")))
 
-    def model_ready(self, exchange: Exchange, params: Params) -> None:
-        handle = lookup.find(self._models, params["model"], params.get("version", ""))
+    def model_ready(self, exchange: Exchange, params: Params, models: Models) -> None:
+        handle = lookup.find(models, params["model"], params.get("version", ""))
         ready = handle.state is ModelState.READY
         body: dict[str, Any] = {"name": handle.spec.name, "ready": ready}
         answer(exchange, body if ready else {**body, "reason": handle.reason}, ready=ready)
 
-    def statistics(self, exchange: Exchange, params: Params) -> None:
-        stats = describe.statistics(self._models, params.get("model", ""), params.get("version", ""))
+    def statistics(self, exchange: Exchange, params: Params, models: Models) -> None:
+        stats = describe.statistics(models, params.get("model", ""), params.get("version", ""))
         answer(exchange, {"model_stats": stats})
 
-    def config(self, exchange: Exchange, params: Params) -> None:
-        answer(exchange, describe.config(self._models, params["model"], params.get("version", "")))
+    def config(self, exchange: Exchange, params: Params, models: Models) -> None:
+        answer(exchange, describe.config(models, params["model"], params.get("version", "")))
 
-    def why(self, exchange: Exchange, params: Params) -> None:
+    def why(self, exchange: Exchange, params: Params, models: Models) -> None:
         name, version = params["model"], params.get("version", "")
-        lookup.find(self._models, name, version)
-        answer(exchange, self._models.explain(name, version))
+        lookup.find(models, name, version)
+        answer(exchange, models.explain(name, version))
 
-    def v1_model(self, exchange: Exchange, params: Params) -> None:
-        answer(exchange, describe.v1_status(self._models, params["model"], params.get("version", "")))
+    def v1_model(self, exchange: Exchange, params: Params, models: Models) -> None:
+        answer(exchange, describe.v1_status(models, params["model"], params.get("version", "")))
 
-    def index(self, exchange: Exchange, params: Params) -> None:
+    def index(self, exchange: Exchange, params: Params, models: Models) -> None:
         wanted = _read(exchange, _Index)
-        answer(exchange, describe.index(self._models, ready_only=wanted.ready))
+        answer(exchange, describe.index(models, ready_only=wanted.ready))
 
-    def load(self, exchange: Exchange, params: Params) -> None:
+    def load(self, exchange: Exchange, params: Params, models: Models) -> None:
         wanted = _read(exchange, _Change)
-        self._repository.load(params["model"], wanted.parameters or {}, *self._outcomes(exchange))
+        self._repository.load(models, params["model"], wanted.parameters or {}, *self._outcomes(exchange))
 
-    def unload(self, exchange: Exchange, params: Params) -> None:
+    def unload(self, exchange: Exchange, params: Params, models: Models) -> None:
         _read(exchange, _Change)
-        self._repository.unload(params["model"], *self._outcomes(exchange))
+        self._repository.unload(models, params["model"], *self._outcomes(exchange))
 
-    def metrics(self, exchange: Exchange, params: Params) -> None:
+    def metrics(self, exchange: Exchange, params: Params, models: Models) -> None:
         text, content_type = self._expose()
         exchange.respond(200, text, content_type)
 

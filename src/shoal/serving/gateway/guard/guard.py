@@ -21,7 +21,7 @@ from typing import Protocol
 from shoal.core import keys
 from shoal.core.access import AccessTable, KeyRecord, Permission, Principal, expand
 from shoal.core.clock import Clock, monotonic
-from shoal.core.errors import PermissionDenied, TooManyAttempts, Unauthenticated
+from shoal.core.errors import PermissionDenied, TooManyAttempts, Unauthenticated, Unavailable
 from shoal.core.ports import Models
 from shoal.serving.gateway.guard import credentials, needs
 from shoal.serving.gateway.guard.attempts import Attempts, source_of
@@ -74,6 +74,7 @@ class Guard:
 
     Attributes:
         on: whether anybody is asked for a credential.
+        changes: how often the keys have changed.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Guard:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.on = self._required = required
+        self.changes = 0
         self._tokens = tokens
         self._clock = clock
         self._now = now
@@ -101,6 +103,7 @@ class Guard:
         self._keys = {record.id: record for record in table.keys if _is_usable(record)}
         self._known.clear()
         self._pages.clear()
+        self.changes += 1
         self.on = self._required or bool(table.keys) or table.revision > 0
 
     def tenant(self, asked: Asked, headers: Headers, name: str) -> str:
@@ -151,7 +154,7 @@ class Guard:
             return models
         try:
             places = self.who(asked, headers).where(needs.SEE)
-        except Unauthenticated:
+        except (Unauthenticated, Unavailable):
             places = NOBODY.where(needs.SEE)
         return Sight(models, places.__contains__)
 

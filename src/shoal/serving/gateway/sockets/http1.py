@@ -28,6 +28,7 @@ from shoal.serving.gateway.exchange import JSON, Headers, HttpApp, WireLimits
 from shoal.serving.gateway.problems import NOSNIFF, answer_error, unexpected
 from shoal.serving.gateway.sockets.compression import MIN_COMPRESS_BYTES
 from shoal.serving.gateway.sockets.http1_exchange import GZIPPED, JOIN_BYTES, Buffer, Http1Exchange, gzip, inflate
+from shoal.serving.gateway.sockets.peers import address_of
 
 logger = logging.getLogger(__name__)
 
@@ -200,6 +201,10 @@ class Http1Connection(asyncio.Protocol):
             self._write(CONTINUE)
 
     # Answers.
+
+    def peer(self) -> str:
+        """The address of the client."""
+        return address_of(self._transport)
 
     def answer(self, exchange: Http1Exchange, status: int, body: Buffer, content_type: bytes, headers: Headers) -> None:
         """What `Http1Exchange.respond` does."""

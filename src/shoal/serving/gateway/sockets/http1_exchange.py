@@ -35,6 +35,8 @@ JOIN_BYTES = 64 * 1024  # up to here copying a body behind its head is cheaper t
 class Answering(Protocol):
     """The connection, as its exchanges see it."""
 
+    def peer(self) -> str: ...
+
     def answer(
         self, exchange: Http1Exchange, status: int, body: Buffer, content_type: bytes, headers: Headers
     ) -> None: ...
@@ -63,6 +65,9 @@ class Http1Exchange(Exchange):
         self.answered = False
         self.ready: bytes | None = None
         self.rest: Buffer = b""
+
+    def peer(self) -> str:
+        return self._connection.peer()
 
     def respond(self, status: int, body: Buffer = b"", content_type: bytes = JSON, headers: Headers = ()) -> None:
         self._connection.answer(self, status, body, content_type, headers)

@@ -20,6 +20,7 @@ from shoal.serving.gateway.exchange import HttpApp, RpcMethods, RpcStream, Strea
 from shoal.serving.gateway.sockets.http2_exchange import Http2Exchange
 from shoal.serving.gateway.sockets.http2_rpc import Http2Rpc, Plan
 from shoal.serving.gateway.sockets.http2_times import Times
+from shoal.serving.gateway.sockets.peers import address_of
 
 logger = logging.getLogger(__name__)
 
@@ -212,6 +213,10 @@ class Http2Connection(asyncio.Protocol):
             stream.fail(grpc.Status.INTERNAL, _BUG)
         else:
             stream.fail(_BUG)
+
+    def peer(self) -> str:
+        """The address of the client."""
+        return address_of(self._transport)
 
     def gone(self, stream: Http2Rpc | Http2Exchange) -> None:
         """Tell the application, once, that nobody waits for its answer any more."""

@@ -113,6 +113,9 @@ class Http2Exchange(Exchange, Stream):
 
     # The answer
 
+    def peer(self) -> str:
+        return self._shell.peer()
+
     def respond(self, status: int, body: Buffer = b"", content_type: bytes = JSON, headers: Headers = ()) -> None:
         if self._answered:
             return

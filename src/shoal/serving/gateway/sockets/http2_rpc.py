@@ -162,6 +162,9 @@ class Http2Rpc(Rpc, Stream):
 
     # The answer
 
+    def peer(self) -> str:
+        return self._shell.peer()
+
     def finish(self, message: bytes) -> None:
         if self._finished:
             return

@@ -1,0 +1,11 @@
+"""Who is at the other end of a connection."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+def address_of(transport: asyncio.BaseTransport) -> str:
+    """The IP address; "" for a Unix socket, or once the connection is gone."""
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) and name else ""
