@@ -5,13 +5,11 @@ The pictures of a batch are fetched side by side; whatever is wrong with one of 
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException
 
 import numpy as np
-from fetching import fetch
 
-from shoal import ImageCodec, ItemError, Model, Tensor
-from shoal.core.errors import InvalidInput
+from shoal import Allow, ImageCodec, ItemError, Model
+from shoal.core.errors import ShoalError
 
 SIDE = 8
 
@@ -20,7 +18,9 @@ class Digits(Model):
     def load(self) -> None:
         with np.load(self.path / "weights.npz", allow_pickle=False) as weights:
             self.coefficients, self.intercepts = weights["coefficients"], weights["intercepts"]
-        self.hosts = frozenset(self.parameters["hosts"])
+        self.allow = Allow(
+            hosts=tuple(self.parameters["hosts"]), private=True, max_bytes=4 * 1024 * 1024, seconds=2.0, hops=0
+        )
         self.threads = ThreadPoolExecutor(8)
 
     def predict_all(self, inputs: list[str]) -> list[str | ItemError]:
@@ -32,9 +32,8 @@ class Digits(Model):
     def picture(self, url: str) -> np.ndarray | ItemError:
         """The picture at an address as 64 grey values from 0 (white) to 1 (ink)."""
         try:
-            tensor = Tensor(url, [1], "BYTES", [fetch(url, self.hosts)])
-            image = ImageCodec.decode(tensor)[0].convert("L").resize((SIDE, SIDE))
-        except (OSError, HTTPException, ValueError, InvalidInput) as error:
+            image = ImageCodec.fetch(url, self.allow).convert("L").resize((SIDE, SIDE))
+        except ShoalError as error:
             return ItemError(f"no picture from {url[:80]}: {error}")
         return 1.0 - np.asarray(image, dtype=np.float64).ravel() / 255.0
 

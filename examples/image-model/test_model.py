@@ -88,4 +88,4 @@ def test_whatever_is_wrong_with_one_address_is_the_error_of_that_item(node: Runn
     answers = ask(node, [f"{pictures}/0.png", *bad, f"{pictures}/1.png"])
     assert sorted(answers["errors"]) == [str(number) for number in range(1, 1 + len(bad))]
     assert [json.loads(answers["outputs"][at])["digit"] for at in (0, -1)] == LABELS[:2].tolist()
-    assert "is no http address of 127.0.0.1" in answers["errors"]["6"]
+    assert "has the scheme 'file'" in answers["errors"]["6"]

@@ -14,10 +14,13 @@ from shoal.core.version import __version__
 if TYPE_CHECKING:
     from shoal.client import AsyncClient, Client
     from shoal.core.codecs import ImageCodec, JsonCodec, NumpyCodec, PandasCodec, StringCodec
+    from shoal.core.outgoing.fetching import fetch
+    from shoal.core.outgoing.policy import Allow
     from shoal.core.types import InferenceRequest, InferenceResponse, ItemError, RequestInput, ResponseOutput, Tensor
     from shoal.serving.adapters.model import Model
 
 _HOMES = {
+    "Allow": "shoal.core.outgoing.policy",
     "AsyncClient": "shoal.client",
     "Client": "shoal.client",
     "ImageCodec": "shoal.core.codecs",
@@ -32,9 +35,11 @@ _HOMES = {
     "ResponseOutput": "shoal.core.types",
     "StringCodec": "shoal.core.codecs",
     "Tensor": "shoal.core.types",
+    "fetch": "shoal.core.outgoing.fetching",
 }
 
 __all__ = [
+    "Allow",
     "AsyncClient",
     "Client",
     "ImageCodec",
@@ -50,6 +55,7 @@ __all__ = [
     "StringCodec",
     "Tensor",
     "__version__",
+    "fetch",
 ]
 
 

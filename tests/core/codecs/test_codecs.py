@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from shoal import ImageCodec, InferenceRequest, JsonCodec, NumpyCodec, PandasCodec, StringCodec, Tensor
+from shoal import Allow, ImageCodec, InferenceRequest, JsonCodec, NumpyCodec, PandasCodec, StringCodec, Tensor
 from shoal.core.codecs import images
-from shoal.core.errors import InvalidInput
+from shoal.core.errors import InvalidInput, PermissionDenied
+from support.web import page, web
 
 
 @given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"]))))
@@ -108,6 +109,17 @@ def test_picture_that_is_too_large_is_not_unpacked(monkeypatch: pytest.MonkeyPat
     tensor = ImageCodec.encode_input("x", [Image.new("L", (3, 2))])
     with pytest.raises(InvalidInput, match="3 x 2 pixels"):
         ImageCodec.decode_input(tensor)
+
+
+def test_a_picture_is_fetched_within_the_same_bounds() -> None:
+    data = bytes(ImageCodec.encode("x", [Image.new("RGB", (3, 2))]).as_numpy()[0])
+    with web({"/1.png": page(data), "/text": page(b"hello")}) as server:
+        here, allow = f"http://127.0.0.1:{server.port}", Allow(private=True)
+        assert ImageCodec.fetch(f"{here}/1.png", allow).size == (3, 2)
+        with pytest.raises(InvalidInput, match="url is no picture"):
+            ImageCodec.fetch(f"{here}/text", allow)
+        with pytest.raises(PermissionDenied):
+            ImageCodec.fetch(f"{here}/1.png")
 
 
 @pytest.mark.parametrize("codec", [StringCodec, JsonCodec, ImageCodec])

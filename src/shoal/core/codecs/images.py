@@ -1,7 +1,8 @@
 """Images in ``BYTES`` tensors, each element one encoded picture, as bytes or as base64 text.
 
 Pillow is imported when the codec is used. What is read is bounded: the format is one of `FORMATS`, and a picture that
-says it has more than `MAX_PIXELS` is refused before it is unpacked.
+says it has more than `MAX_PIXELS` is refused before it is unpacked. `ImageCodec.fetch` reads one from a web address
+that a caller has named, through the checked fetch of `core.outgoing`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from shoal.core.types import Tensor
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from shoal.core.outgoing.policy import Allow
+
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 64 * 1024 * 1024
 """Pixels of one picture: 64 Mi, 192 MiB in RGB."""
@@ -35,6 +38,18 @@ class ImageCodec(Codec["list[Image]"]):
     @classmethod
     def decode(cls, tensor: Tensor) -> list[Image]:
         return [_to_image(each, f"{tensor.name}[{number}]") for number, each in enumerate(elements(tensor))]
+
+    @staticmethod
+    def fetch(url: str, allow: Allow | None = None) -> Image:
+        """The picture at a web address; see `core.outgoing.fetch` for what is allowed and raised.
+
+        Raises:
+            ShoalError: nothing may be or could be fetched there.
+            InvalidInput: it is no picture.
+        """
+        from shoal.core.outgoing.fetching import fetch  # loads TLS: only for those who need it
+
+        return _to_image(fetch(url, allow, accept="image/*").body, "url")
 
 
 def _pillow() -> Any:
