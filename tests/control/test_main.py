@@ -12,11 +12,15 @@ from pathlib import Path
 import pytest
 
 from shoal.client.control import ControlClient
+from shoal.client.retry import Retries
+from shoal.control.artifacts.http_source import HttpSource
+from shoal.control.artifacts.retrying import Retry
 from shoal.control.home import found
 from shoal.control.main import running
 from shoal.core.catalogue import NamespaceChange
-from shoal.core.errors import ConfigError, Conflict
+from shoal.core.errors import ConfigError, Conflict, NotFound, Unavailable
 from shoal.core.settings.control import ControlSettings
+from support.certificates import Certificates
 from support.controls import control_process, listening, shoal
 
 SERVICE = "name: iris\nmodel: iris\nreplicas: {replicas}\n"
@@ -42,6 +46,32 @@ def test_ipv6_loopback_is_listened_on(tmp_path: Path) -> None:
     with listening(tmp_path, host="::1") as client:
         assert "[::1]" in client.url
         assert client.ready().state == "ready"
+
+
+def test_tls_lets_those_in_who_trust_it_and_can_prove_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Certificates(tmp_path)
+    certificate, key = own.issue()
+    mine, my_key = own.issue("node", "node.example")
+    tls = {"tls_cert": certificate, "tls_key": key, "tls_client_ca": own.ca}
+    monkeypatch.setenv("SHOAL_CA", str(own.ca))
+    monkeypatch.setenv("SHOAL_CERT", str(mine))
+    monkeypatch.setenv("SHOAL_CERT_KEY", str(my_key))
+    with listening(tmp_path / "home", **tls) as client:
+        assert client.url.startswith("https://")
+        assert client.ready().state == "ready"
+        own.issue()  # a new certificate: those who come later are shown it, this client stays
+        assert client.ready().state == "ready"
+        blobs = HttpSource(client.url, retry=Retry(attempts=1))
+        with pytest.raises(NotFound):
+            blobs.open("0" * 64)
+        monkeypatch.delenv("SHOAL_CERT")
+        with pytest.raises(Unavailable), ControlClient(client.url, retries=Retries(attempts=0)) as stranger:
+            stranger.ready()
+    key.chmod(0o644)
+    with pytest.raises(ConfigError, match="every user of this machine"), listening(tmp_path / "home", **tls):
+        pass
 
 
 def test_a_stop_does_not_wait_for_those_who_wait_for_changes(tmp_path: Path) -> None:

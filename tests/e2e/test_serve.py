@@ -167,6 +167,7 @@ def test_tls_speaks_both_protocols(tmp_path: Path) -> None:
     chain, key, roots = tmp_path / "chain.pem", tmp_path / "key.pem", tmp_path / "roots.pem"
     certificate.cert_chain_pems[0].write_to_path(chain)
     certificate.private_key_pem.write_to_path(key)
+    key.chmod(0o600)
     authority.cert_pem.write_to_path(roots)
     models = tmp_path / "models"
     models.mkdir()

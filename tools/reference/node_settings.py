@@ -48,6 +48,11 @@ The accelerators of this machine that services may ask for. Nothing is looked fo
 out.
 """
 
+OUTGOING = """\
+What models may fetch with `shoal.fetch` and `ImageCodec.fetch` from addresses that callers name; a model that says more
+says it in its own code. A variable holds one field: `SHOAL_OUTGOING__PRIVATE=true`.
+"""
+
 SIZES = """\
 A size is a number of bytes, or has a unit: `k`, `M`, `G`, `T` (thousands), `Ki`, `Mi`, `Gi`, `Ti` (1,024s).
 """
@@ -61,7 +66,7 @@ OTHER_VARIABLES = """\
 commands that call one ([cli.md](cli.md)).
 """
 
-ONLY_IN_FILES = ("environments", "pools", "devices")
+ONLY_IN_FILES = ("environments", "pools", "devices", "outgoing")
 """Lists and mappings, which a variable does not hold."""
 SIZE = ["integer", "string"]
 UNITS = {"bytes": "bytes", "seconds": "seconds"}
@@ -92,6 +97,9 @@ def make() -> str:
         "## `devices[]`",
         DEVICES,
         _nested(kinds["CardSettings"]),
+        "## `outgoing`",
+        OUTGOING,
+        _nested(kinds["OutgoingSettings"]),
         "## `limits`",
         LIMITS,
         _limits(),
@@ -145,6 +153,8 @@ def _default(field: dict[str, Any]) -> str:
     value = field.get("default")
     if value in (None, [], ()) or isinstance(value, dict):
         return ""
+    if isinstance(value, list):
+        return code(", ".join(map(str, value)))
     if _kind(field) == "size":
         return f"`{value // 1024**3}Gi`" if value % 1024**3 == 0 else f"`{value // 1024**2}Mi`"
     return code(value)

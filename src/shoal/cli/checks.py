@@ -11,12 +11,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from shoal.control import folder
+from shoal.core.errors import ConfigError
 from shoal.core.model import ModelSpec
 from shoal.serving.adapters import catalog
 
@@ -37,7 +38,7 @@ IMPORT_SECONDS = 120
 @dataclass(frozen=True, slots=True)
 class Check:
     name: str
-    status: Literal["ok", "missing", "fail"]
+    status: Literal["ok", "missing", "warn", "fail"]
     found: str
     hint: str = ""
 
@@ -49,6 +50,20 @@ def machine_checks() -> list[Check]:
     """Python, libraries and limits of this machine; nothing heavy is imported."""
     own: list[Callable[[], Check]] = [_python, _protobuf, _loop, _files, _cores, _memory_limit, _port]
     return [check() for check in own] + [_extra(name, *of) for name, of in EXTRAS.items()]
+
+
+def safety_checks(config: Path | None, environment: Mapping[str, str]) -> list[Check]:
+    """Whether a node and a control would be safe to start with these settings: what `shoal serve` goes by."""
+    from shoal.core.settings.control import judged_control_settings
+    from shoal.core.settings.node import judged_node_settings
+
+    try:
+        _, of_node = judged_node_settings(config, environment, {})
+        _, of_control = judged_control_settings(None, environment, {})
+    except ConfigError as error:
+        return [Check("settings", "fail", error.message, error.hint)]
+    told = dict.fromkeys((each.name, each.status, each.found, each.hint) for each in (*of_node, *of_control))
+    return [Check(*each) for each in told]
 
 
 def runtime_checks(*, imports: bool) -> list[Check]:

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from shoal.core.model import ModelState
+from shoal.core.redaction import redact
 
 if TYPE_CHECKING:
     from shoal.node import Node
@@ -32,7 +33,7 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = [f"{name}={value}" for name in FIELDS if (value := getattr(record, name, None)) not in (None, "")]
-        line = super().format(record) + ("  " + " ".join(fields) if fields else "")
+        line = redact(super().format(record)) + ("  " + " ".join(fields) if fields else "")
         start = COLOURS.get(record.levelno, "") if self._colour else ""
         return f"{start}{line}\x1b[0m" if start else line
 

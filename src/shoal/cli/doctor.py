@@ -1,4 +1,4 @@
-"""`shoal doctor`: what is installed, which runtimes work, what would fail."""
+"""`shoal doctor`: what is installed, which runtimes work, what would fail, and what would not be safe."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ Examples:
 def doctor(
     paths: Annotated[list[Path] | None, typer.Argument(help="Models to look at, as for `shoal serve`.")] = None,
     trust: Annotated[bool, typer.Option("--trust", help="Look at the models as `shoal serve --trust` would.")] = False,
+    config: Annotated[Path | None, typer.Option(help="Settings of the node to look at (shoal.yaml).")] = None,
     imports: Annotated[bool, typer.Option("--imports", help="Import the frameworks: slow, but sure.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """Check this installation: Python, libraries, runtimes, limits of the machine, and models.
+    """Check this installation: Python, libraries, runtimes, limits of the machine, safety of the settings, and models.
 
     The exit code is 1 if something would fail; what is merely not installed is no failure.
     """
     import json
+    import os
 
     from shoal.cli import checks
 
-    groups = {"machine": checks.machine_checks(), "runtimes": checks.runtime_checks(imports=imports)}
+    groups = {"machine": checks.machine_checks(), "safety": checks.safety_checks(config, os.environ)}
+    groups["runtimes"] = checks.runtime_checks(imports=imports)
     if paths:
         groups["models"] = checks.model_checks(paths, trust=trust)
     if as_json:
@@ -50,7 +53,8 @@ def _show(groups: dict[str, list[Check]]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    marks = {"ok": "[green]ok[/green]", "missing": "[yellow]--[/yellow]", "fail": "[red]FAIL[/red]"}
+    marks = {"ok": "[green]ok[/green]", "missing": "[yellow]--[/yellow]", "warn": "[yellow]warn[/yellow]"}
+    marks["fail"] = "[red]FAIL[/red]"
     for name, group in groups.items():
         table = Table(box=None, pad_edge=False, title=name, title_justify="left", title_style="bold")
         for column in ("", "what", "found", "what to do"):

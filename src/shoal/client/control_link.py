@@ -7,6 +7,7 @@ was lost: the effect happens once. Waits between attempts grow, with jitter, and
 from __future__ import annotations
 
 import http.client
+import os
 import random
 import secrets
 import threading
@@ -24,6 +25,7 @@ from shoal.client.caller import Unreachable
 from shoal.client.operations import Reply
 from shoal.client.retry import Failure, Retries
 from shoal.core.errors import InternalError, ShoalError, Unavailable
+from shoal.core.tls import client_context
 
 MAX_ANSWER = 256 * 1024 * 1024
 CHUNK = 256 * 1024
@@ -51,7 +53,7 @@ class ControlLink:
         actor: who asks; written down by control.
         timeout: seconds that an answer may take, beyond what a request asks to wait.
         retries: how often, and after which time.
-        tls: for ``https://``.
+        tls: for ``https://``; None: as `SHOAL_CA`, `SHOAL_CERT` and `SHOAL_CERT_KEY` say.
     """
 
     def __init__(
@@ -225,7 +227,7 @@ def _target(path: str, query: dict[str, object] | None) -> str:
 
 def _connect(address: Address, tls: Tls | None) -> http.client.HTTPConnection:
     if address.secure:
-        context = (tls or Tls()).context()
+        context = client_context(os.environ) if tls is None else tls.context()
         context.set_alpn_protocols(["http/1.1"])
         return http.client.HTTPSConnection(address.host, address.port, context=context)
     return http.client.HTTPConnection(address.host, address.port)

@@ -32,6 +32,7 @@ from shoal.control.registry import open_registry
 from shoal.core.clock import monotonic
 from shoal.core.errors import ConfigError, InternalError
 from shoal.core.settings.control import ControlSettings
+from shoal.core.tls import server_context
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +50,16 @@ class ControlServer:
         control: what answers.
         listening: a bound socket; closed at the end.
         grace_seconds: what was accepted is finished within this time.
+
+    Raises:
+        ConfigError: the files of TLS are no good.
     """
 
     def __init__(self, control: Control, listening: socket.socket, grace_seconds: float) -> None:
         host, port = listening.getsockname()[:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        files = control.settings.tls
+        scheme = "http" if files is None else "https"
+        self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         self.control = control
         self._watch = FeedWatch(control.registry.position, control.settings.waiters)
         self._listening = listening
@@ -71,6 +77,8 @@ class ControlServer:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, int(grace_seconds)),
         )
+        config.load()
+        config.ssl = None if files is None else server_context(files, ("http/1.1",))
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="control-api", daemon=True)
 

@@ -30,6 +30,8 @@ from __future__ import annotations
 
 import msgspec
 
+from shoal.core.redaction import redact
+
 
 class ShoalError(Exception):
     """Base of all errors that a user may see.
@@ -48,9 +50,10 @@ class ShoalError(Exception):
     request_id: str = ""
 
     def __init__(self, message: str, *, hint: str = "", field: str = "", retry_after: float | None = None) -> None:
+        message = redact(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = redact(hint)
         self.field = field
         self.retry_after = retry_after
 

@@ -87,6 +87,8 @@ class Files:
 
     def _adjusted(self, spec: ModelSpec) -> ModelSpec:
         """The spec with what the node's own settings say."""
+        if variables := self.settings.worker_variables:
+            spec = msgspec.structs.replace(spec, environment={**spec.environment, **variables})
         if self.settings.workers is None:
             return spec
         limits = msgspec.structs.replace(spec.limits, workers=self.settings.workers)

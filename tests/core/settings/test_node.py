@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from shoal.core.errors import ConfigError
+from shoal.core.outgoing.policy import Allow, policy_of
 from shoal.core.settings.node import is_loopback, load_node_settings
 
 
@@ -48,6 +49,14 @@ def test_nothing_but_loopback_is_bound_without_saying_so(host: str) -> None:
     with pytest.raises(ConfigError, match="refusing to listen"):
         load_node_settings(None, {}, {"host": host})
     assert load_node_settings(None, {}, {"host": host, "allow_remote": True}).host == host
+
+
+def test_what_models_may_fetch_is_told_to_workers_where_it_is_not_the_default() -> None:
+    assert load_node_settings(None, {}, {}).worker_variables == {}
+    settings = load_node_settings(None, {"SHOAL_OUTGOING__PRIVATE": "true"}, {"port": 9000, "control_port": 0})
+    assert policy_of(settings.worker_variables) == Allow(private=True, own_ports=(9000,))
+    with pytest.raises(ConfigError, match=r"outgoing\.schemes"):
+        load_node_settings(None, {}, {"outgoing": {"schemes": ["ftp"]}})
 
 
 def test_loopback_has_many_names() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 import io
-import ssl
+import os
 from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 from urllib.parse import SplitResult, urlsplit
@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from shoal.control.artifacts.blobs import check_digest, missing
 from shoal.control.artifacts.retrying import Retry
 from shoal.core.errors import ConfigError, PermissionDenied, ShoalError, Unavailable
+from shoal.core.tls import client_context
 
 _BROKEN = (OSError, http.client.HTTPException)
 
@@ -64,7 +65,7 @@ class HttpSource:
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._url.hostname or "", self._url.port
         if self._url.scheme == "https":
-            context = ssl.create_default_context()
+            context = client_context(os.environ)
             return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=context)
         return http.client.HTTPConnection(host, port, timeout=self._timeout)
 

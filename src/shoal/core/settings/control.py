@@ -13,9 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shoal.core.errors import ConfigError
+from shoal.core.settings import safety
 from shoal.core.settings.node import is_loopback
 from shoal.core.settings.processes import read_file, validated
+from shoal.core.settings.safety import Finding
+from shoal.core.tls import ClientRule, TlsFiles, files_of
 
 PREFIX = "SHOAL_CONTROL_"
 HOME_VARIABLE = "SHOAL_HOME"
@@ -37,6 +39,14 @@ class ControlSettings(BaseModel):
     )
     host: str = Field("127.0.0.1", description="Address to listen on; loopback only, as nobody is authenticated.")
     port: int = Field(8081, ge=0, le=65535, description="Control port; 0 takes a free one.")
+    tls_cert: Path | None = Field(None, description="PEM file with the certificate chain; turns TLS on.")
+    tls_key: Path | None = Field(None, description="PEM file with the private key, for its owner's eyes only.")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file with the authorities whose certificates clients must show (mutual TLS)."
+    )
+    tls_clients: ClientRule = Field(
+        "required", description="Whether clients must show a certificate, with `tls_client_ca`; else they may."
+    )
     names: tuple[str, ...] = Field(
         (), description="Names besides this machine's loopback names by which a proxy in front may call it."
     )
@@ -64,6 +74,15 @@ class ControlSettings(BaseModel):
         return self.home.expanduser().absolute()
 
     @property
+    def tls(self) -> TlsFiles | None:
+        """The files of TLS, or None for clear text.
+
+        Raises:
+            ConfigError: a key without a certificate.
+        """
+        return files_of(self.tls_cert, self.tls_key, self.tls_client_ca, self.tls_clients)
+
+    @property
     def registry_url(self) -> str:
         """The registry's database, said or by default."""
         return self.registry or f"sqlite:///{self.folder / 'registry.db'}"
@@ -82,11 +101,31 @@ def load_control_settings(
     Raises:
         ConfigError: a file that cannot be read, or fields that are wrong: all of them are named.
     """
-    values = {**read_file(path), **_from_environment(environment)}
+    settings, findings = judged_control_settings(path, environment, overrides)
+    safety.enforce(findings)
+    return settings
+
+
+def judged_control_settings(
+    path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, object]
+) -> tuple[ControlSettings, list[Finding]]:
+    """The settings, and whether it is safe to start with them.
+
+    Raises:
+        ConfigError: a file that cannot be read, or fields that are wrong.
+    """
+    said = read_file(path)
+    values = {**said, **_from_environment(environment)}
     values.update({name: value for name, value in overrides.items() if value is not None})
     settings = validated(ControlSettings, values, "control-settings.md")
-    _refuse_unsafe(settings)
-    return settings
+    findings = [
+        _bind(settings),
+        safety.private_key(settings.tls_key or settings.tls_cert),
+        safety.settings_file(path, said),
+        safety.arguments(overrides),
+        *safety.surroundings(settings.folder),
+    ]
+    return settings, findings
 
 
 def home_of(environment: Mapping[str, str]) -> Path:
@@ -104,10 +143,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _refuse_unsafe(settings: ControlSettings) -> None:
-    if not is_loopback(settings.host):
-        raise ConfigError(
-            f"refusing to listen on {settings.host}: nobody is authenticated on the control port",
-            hint="listen on 127.0.0.1 behind a proxy that authenticates, and name the proxy's host with `names`",
-            field="host",
-        )
+def _bind(settings: ControlSettings) -> Finding:
+    if is_loopback(settings.host):
+        return Finding("control port", "ok", f"listens on {settings.host}, which only this machine reaches")
+    told = f"refusing to listen on {settings.host}: nobody is authenticated on the control port"
+    hint = "listen on 127.0.0.1 behind a proxy that authenticates, and name the proxy's host with `names`"
+    return Finding("control port", "fail", told, hint, "host")

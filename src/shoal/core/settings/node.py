@@ -17,10 +17,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
-from shoal.core.errors import ConfigError
 from shoal.core.limits import WireLimits
-from shoal.core.settings import quantities
+from shoal.core.settings import quantities, safety
+from shoal.core.settings.outgoing import OutgoingSettings
 from shoal.core.settings.processes import read_file, validated
+from shoal.core.settings.safety import Finding
+from shoal.core.tls import ClientRule
 
 PREFIX = "SHOAL_"
 
@@ -102,7 +104,13 @@ class NodeSettings(BaseModel):
     watch: bool = Field(False, description="Load, replace and remove models as their files change.")
     grace_seconds: float = Field(30.0, ge=0, description="Time to finish what was accepted when the node is stopped.")
     tls_cert: Path | None = Field(None, description="PEM file with the certificate chain; turns TLS on.")
-    tls_key: Path | None = Field(None, description="PEM file with the private key.")
+    tls_key: Path | None = Field(None, description="PEM file with the private key, for its owner's eyes only.")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file with the authorities whose certificates clients must show (mutual TLS)."
+    )
+    tls_clients: ClientRule = Field(
+        "required", description="Whether clients must show a certificate, with `tls_client_ca`; else they may."
+    )
     allow_remote: bool = Field(False, description="Listen beyond loopback although nobody is authenticated.")
     rest: bool = Field(True, description="Answer REST requests; without it only health, metrics and gRPC are answered.")
     name: str = Field(
@@ -124,12 +132,22 @@ class NodeSettings(BaseModel):
         description="Shared pools by name; services ask for `shared` unless they say more.",
     )
     devices: tuple[CardSettings, ...] = Field((), description="Accelerators that services may ask for.")
+    )
+    outgoing: OutgoingSettings = Field(
+        OutgoingSettings.model_validate({}), description="What models may fetch from addresses that callers name."
+    )
     limits: LimitsSettings = Field(LimitsSettings(), description="What one client may cost.")  # type: ignore[valid-type]
 
     @property
     def folder(self) -> Path:
         """The home with `~` read."""
         return self.home.expanduser().absolute()
+
+    @property
+    def worker_variables(self) -> dict[str, str]:
+        """Environment variables of all workers of this node."""
+        return self.outgoing.variables((self.port, self.control_port))
+
 
     @property
     def wire_limits(self) -> WireLimits:
@@ -144,11 +162,31 @@ def load_node_settings(
     Raises:
         ConfigError: a file that cannot be read, or fields that are wrong: all of them are named.
     """
-    values = _over(read_file(path), _from_environment(environment))
+    settings, findings = judged_node_settings(path, environment, overrides)
+    safety.enforce(findings)
+    return settings
+
+
+def judged_node_settings(
+    path: Path | None, environment: Mapping[str, str], overrides: Mapping[str, object]
+) -> tuple[NodeSettings, list[Finding]]:
+    """The settings, and whether it is safe to start with them.
+
+    Raises:
+        ConfigError: a file that cannot be read, or fields that are wrong.
+    """
+    said = read_file(path)
+    values = _over(said, _from_environment(environment))
     values.update({name: value for name, value in overrides.items() if value is not None})
     settings = validated(NodeSettings, values, "settings.md")
-    _refuse_unsafe(settings)
-    return settings
+    findings = [
+        _bind(settings),
+        safety.private_key(settings.tls_key or settings.tls_cert),
+        safety.settings_file(path, said),
+        safety.arguments(overrides),
+        *safety.surroundings(settings.folder),
+    ]
+    return settings, findings
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -174,13 +212,16 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _refuse_unsafe(settings: NodeSettings) -> None:
-    if settings.allow_remote or is_loopback(settings.host):
-        return
-    raise ConfigError(
-        f"refusing to listen on {settings.host}: nobody is authenticated there",
-        hint="listen on 127.0.0.1 behind a proxy that authenticates, or say --allow-remote to take the risk",
-    )
+def _bind(settings: NodeSettings) -> Finding:
+    """Nobody but this machine reaches a port where nobody is authenticated, unless somebody has said so."""
+    if is_loopback(settings.host):
+        return Finding("data port", "ok", f"listens on {settings.host}, which only this machine reaches")
+    if settings.allow_remote:
+        told = f"listens on {settings.host} although nobody is authenticated there"
+        return Finding("data port", "warn", told, "let only those reach it who may ask every model")
+    told = f"refusing to listen on {settings.host}: nobody is authenticated there"
+    hint = "listen on 127.0.0.1 behind a proxy that authenticates, or say --allow-remote to take the risk"
+    return Finding("data port", "fail", told, hint, "host")
 
 
 def is_loopback(host: str) -> bool:

@@ -24,11 +24,21 @@ def read_file(path: Path | None) -> dict[str, Any]:
         return {}
     try:
         values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except OSError as error:
         raise ConfigError(f"{path}: {error}") from error
+    except yaml.YAMLError as error:
+        told = _problem(error)  # its own text quotes the file, which may hold passwords
+        raise ConfigError(f"{path}: {told}") from None
     if values is not None and not isinstance(values, dict):
         raise ConfigError(f"{path}: settings are `name: value` lines, not a {type(values).__name__}")
     return values or {}
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without what is written there."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark is not None else ""
+    return f"{where}{getattr(error, 'problem', None) or 'not YAML'}"
 
 
 def validated(kind: type[Settings], values: Mapping[str, object], page: str) -> Settings:

@@ -422,6 +422,7 @@ def authority(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
     certificate = authority.issue_cert("localhost")
     certificate.private_key_pem.write_to_path(folder / "key.pem")
+    (folder / "key.pem").chmod(0o600)
     for blob in certificate.cert_chain_pems:
         blob.write_to_path(folder / "cert.pem", append=True)
     authority.cert_pem.write_to_path(folder / "ca.pem")

@@ -1,14 +1,23 @@
-"""TLS settings: wrong files are named before the server starts."""
+"""TLS of the data port: wrong files are named before it starts, and new ones are followed while it serves."""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import shutil
 import ssl
+import subprocess
 
 import pytest
 import trustme
+import uvloop
 
 from shoal.core.errors import ConfigError
-from shoal.serving.gateway.sockets.tls import server_context
+from shoal.core.tls import TlsFiles
+from shoal.core.tls import server_context as following
+from shoal.serving.gateway.sockets.tls import PROTOCOLS, server_context
+from support.certificates import Certificates
+from support.listening import RawClient, get, listening
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +30,8 @@ def folder(tmp_path_factory):
         certificate.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
         certificate.private_key_and_cert_chain_pem.write_to_path(folder / f"{name}.both")
     (folder / "nonsense").write_text("nonsense")
+    for each in folder.iterdir():
+        each.chmod(0o600)
     return folder
 
 
@@ -44,3 +55,79 @@ def test_wrong_files_are_named(folder, certificate, key, named):
     with pytest.raises(ConfigError, match=named) as caught:
         server_context(folder / certificate, None if key is None else folder / key)
     assert caught.value.hint
+
+
+ROTATIONS = 5
+CLIENTS = 4
+
+
+def test_rotation_under_load_drops_nobody(tmp_path):
+    """Clients that open connection after connection, and one that keeps its own, while the files change."""
+    own = Certificates(tmp_path)
+    certificate, key = own.issue()
+    context = following(TlsFiles(certificate=certificate, key=key), PROTOCOLS, itertools.count(0, 2).__next__)
+    answers, serials = [], set()
+
+    async def ask(port, stopping):
+        while not stopping.is_set():
+            async with RawClient.connect(port, tls=own.client()) as client:
+                answers.append(await client.ask(get("/")))
+                serials.add(client.writer.get_extra_info("peercert")["serialNumber"])
+
+    async def main():
+        stopping = asyncio.Event()
+        async with (
+            listening(ssl_context=context) as listener,
+            RawClient.connect(listener.port, tls=own.client()) as kept,
+            asyncio.TaskGroup() as group,
+        ):
+            for _ in range(CLIENTS):
+                group.create_task(ask(listener.port, stopping))
+            for number in range(ROTATIONS):
+                answers.append(await kept.ask(get("/")))
+                own.issue()
+                known = len(serials)
+                while len(serials) == known:
+                    await asyncio.sleep(0.001)
+                assert len(serials) > number
+            answers.append(await kept.ask(get("/")))
+            stopping.set()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(main(), 60))
+    assert {status for status, _ in answers} == {200}
+    assert len(serials) >= ROTATIONS
+
+
+@pytest.mark.process
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the program openssl")
+@pytest.mark.parametrize(
+    ("options", "spoken"),
+    [
+        (("-tls1",), ""),
+        (("-tls1_1",), ""),
+        (("-tls1_2",), "TLSv1.2"),
+        (("-tls1_3",), "TLSv1.3"),
+        (("-tls1_2", "-cipher", "AES128-SHA"), ""),
+        (("-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA"), ""),
+    ],
+)
+def test_openssl_finds_modern_tls_only(tmp_path, options, spoken):
+    own = Certificates(tmp_path)
+    context = server_context(*own.issue())
+
+    async def main():
+        async with listening(ssl_context=context) as listener:
+            where = ("-connect", f"127.0.0.1:{listener.port}", "-CAfile", str(own.ca), "-verify_return_error", "-brief")
+            ciphers = () if "-cipher" in options or "-tls1_3" in options else ("-cipher", "ALL:@SECLEVEL=0")
+            process = await asyncio.create_subprocess_exec(
+                *("openssl", "s_client", *where, *options, *ciphers),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            return (await process.communicate())[0].decode(), process.returncode
+
+    said, code = asyncio.run(asyncio.wait_for(main(), 60))
+    assert (code == 0) == bool(spoken), said
+    assert f"Protocol version: {spoken}" in said or not spoken

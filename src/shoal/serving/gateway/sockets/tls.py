@@ -1,59 +1,31 @@
-"""TLS of the data port: 1.2 or later, HTTP/2 and HTTP/1.1 by ALPN."""
+"""TLS of the data port: `core.tls` with HTTP/2 and HTTP/1.1 by ALPN."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
 
-from shoal.core.errors import ConfigError
+from shoal.core import tls
+from shoal.core.settings.node import NodeSettings
 
 PROTOCOLS = ("h2", "http/1.1")
 
 
-def server_context(certificate: str | Path, key: str | Path | None = None) -> ssl.SSLContext:
-    """The context of a server.
-
-    Args:
-        certificate: a PEM file with the certificate, followed by its chain.
-        key: a PEM file with the private key, without a passphrase; None if it is in `certificate` too.
+def context_of(settings: NodeSettings) -> ssl.SSLContext | None:
+    """The context of a node's data port, which follows its files; None for clear text.
 
     Raises:
-        ConfigError: a file is missing, cannot be read, or is not what it should be.
+        ConfigError: see `core.tls.server_context`.
     """
-    for field, path in (("tls.certificate", certificate), ("tls.key", key)):
-        if path is not None:
-            _check_readable(field, Path(path))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(list(PROTOCOLS))
-    try:
-        context.load_cert_chain(certificate, key, password=_no_passphrase)
-    except (ssl.SSLError, ValueError) as error:
-        raise ConfigError(
-            f"The TLS certificate {certificate} and key {key or certificate} cannot be used: {_reason(error)}.",
-            hint="Both must be PEM, the key must belong to the certificate and have no passphrase.",
-            field="tls",
-        ) from error
-    return context
+    files = tls.files_of(settings.tls_cert, settings.tls_key, settings.tls_client_ca, settings.tls_clients)
+    return None if files is None else tls.server_context(files, PROTOCOLS)
 
 
-def _check_readable(field: str, path: Path) -> None:
-    try:
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise ConfigError(
-            f"The TLS file {path} cannot be read: {error.strerror}.",
-            hint="Check the path and its permissions.",
-            field=field,
-        ) from error
+def server_context(certificate: str | Path, key: str | Path | None = None) -> ssl.SSLContext:
+    """The context of a certificate (with its chain) and its key, which may be in the same file.
 
-
-def _no_passphrase() -> str:
-    raise ValueError("the key has a passphrase")
-
-
-def _reason(error: ssl.SSLError | ValueError) -> str:
-    reason = getattr(error, "reason", None) or str(error)
-    return str(reason).replace("_", " ").lower()
+    Raises:
+        ConfigError: see `core.tls.server_context`.
+    """
+    files = tls.TlsFiles(certificate=Path(certificate), key=None if key is None else Path(key))
+    return tls.server_context(files, PROTOCOLS)
