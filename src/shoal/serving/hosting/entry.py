@@ -57,7 +57,6 @@ class Entry(Hosted):
 
     Attributes:
         key: address and version.
-        explicit: whether there is a `service.yaml` behind it.
         must_run: whether it is kept up without being called.
         route: while it is awake, what it was made from.
         retry_at: after a failure, when the next call may try again (monotonic seconds).
@@ -68,7 +67,6 @@ class Entry(Hosted):
     """
 
     __slots__ = (
-        "explicit",
         "failures",
         "key",
         "load_seconds",
@@ -85,7 +83,7 @@ class Entry(Hosted):
     def __init__(self, key: Key, spec: ModelSpec) -> None:
         super().__init__(spec)
         self.key = key
-        self.explicit = self.must_run = False
+        self.must_run = False
         self.failure = ""
         self.route: Route | None = None
         self.prepared: Prepared | None = None

@@ -39,6 +39,7 @@ class RoutedModels:
         count: told the error code of each call that is answered before any runner had it.
         loads_at_once: how many models are brought up at the same time.
         sleep: how to wait.
+        owns: which services that run without being called run here; others are brought up when they are called.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class RoutedModels:
         count: Callable[[str], None] = lambda code: None,
         loads_at_once: int = 8,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        owns: Callable[[str], bool] = lambda address: True,
     ) -> None:
         self._source = source
+        self._owns = owns
         self._clock = clock
         self.journal = journal
         self.lifecycle = Lifecycle(
@@ -69,6 +72,9 @@ class RoutedModels:
         )
         self._entries: dict[str, Entry] = {}
         self._versions: dict[Key, Entry] = {}
+        self._services: dict[str, Entry] = {}
+        self._running: dict[Key, Entry] = {}
+        self.lifecycle.on_change.append(self._changed)
         self._unknown: dict[Key, float] = {}
         self._looking: dict[Key, asyncio.Task[ShoalError | None]] = {}
         self._tasks = Tasks()
@@ -153,6 +159,10 @@ class RoutedModels:
         entries = [*self._entries.values(), *self._versions.values()]
         return sorted(entries, key=lambda each: (each.spec.name, len(each.spec.version), each.spec.version))
 
+    def running(self) -> list[Entry]:
+        """What has a runner now, in no order: what is looked at again and again, of however many are known."""
+        return list(self._running.values())
+
     def some(self, limit: int) -> Iterable[str]:
         """See `core.ports.Models.some`."""
         return itertools.islice(self._entries, limit)
@@ -187,8 +197,11 @@ class RoutedModels:
     async def ensure(self, route: Route) -> None:
         """Run a service that runs without being called; a failure is its own and is told by its state."""
         key = (route.service.address, "")
+        if not self._owns(key[0]):
+            return
         entry = self._entries.get(key[0]) or self._add(key, route)
-        entry.explicit, entry.must_run = not route.implicit, True
+        entry.must_run = True
+        self._mark(entry, explicit=not route.implicit)
         await self._up(entry)
 
     async def _up(self, entry: Entry) -> None:
@@ -224,7 +237,8 @@ class RoutedModels:
         finally:
             self._unknown.pop(key, None)
         if entry is not None:
-            entry.explicit, entry.must_run = not route.implicit, route.must_run and not key[1]
+            self._mark(entry, explicit=not route.implicit)
+            entry.must_run = route.must_run and not key[1] and self._owns(key[0])
             await self.lifecycle.apply(entry, route)
         if route.must_run and not key[1]:
             await self.ensure(route)
@@ -234,7 +248,7 @@ class RoutedModels:
 
     def status(self) -> tuple[ServiceStatus, ...]:
         """How the services with a `service.yaml` do, for control."""
-        return tuple(entry.status() for entry in self._entries.values() if entry.explicit)
+        return tuple(entry.status() for entry in self._services.values())
 
     async def stop(self, grace: float) -> None:
         """Drain everything for at most `grace` seconds, then stop what is left."""
@@ -257,7 +271,7 @@ class RoutedModels:
 
     def _add(self, key: Key, route: Route) -> Entry:
         entry = Entry(key, asleep_spec(key, route))
-        entry.explicit = not route.implicit and not key[1]
+        self._mark(entry, explicit=not route.implicit)
         self.lifecycle.lay_down(entry)
         if route.target is None:
             entry.failure = route.reason
@@ -267,7 +281,25 @@ class RoutedModels:
             self._entries[key[0]] = entry
         return entry
 
+    def _mark(self, entry: Entry, *, explicit: bool) -> None:
+        """Whether there is a `service.yaml` behind it."""
+        if explicit and not entry.key[1]:
+            self._services[entry.key[0]] = entry
+        else:
+            self._forget_service(entry)
+
+    def _changed(self, entry: Entry) -> None:
+        if entry.runner is not None:
+            self._running[entry.key] = entry
+        elif self._running.get(entry.key) is entry:
+            del self._running[entry.key]
+
+    def _forget_service(self, entry: Entry) -> None:
+        if self._services.get(entry.key[0]) is entry:
+            del self._services[entry.key[0]]
+
     def _drop(self, entry: Entry) -> None:
+        self._forget_service(entry)
         if entry.key[1]:
             self._versions.pop(entry.key, None)
         elif self._entries.get(entry.key[0]) is entry:
