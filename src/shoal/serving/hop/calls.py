@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 
 from shoal.core.call import Call
@@ -102,7 +102,11 @@ def _rows(link: Link) -> int:
 
 
 class Calls:
-    """See the module; implements `proxies.Users`."""
+    """See the module; implements `proxies.Users`.
+
+    Attributes:
+        on_unknown: called with name and version when a proxy says that there is no such model.
+    """
 
     def __init__(
         self, proxies: Proxies, *, settings: HopSettings, clock: Clock, loop: Loop, instruments: HopInstruments
@@ -118,6 +122,7 @@ class Calls:
         self._held_bytes = 0
         self._deadlines = DeadlineWatch(clock, loop)
         self._closed = self._pumping = False
+        self.on_unknown: Callable[[str, str], None] = lambda name, version: None
 
     @property
     def in_flight(self) -> int:
@@ -174,6 +179,8 @@ class Calls:
         error = fail.error.to_error()
         if error.code == "internal":
             self.proxies.fault(link)
+        elif error.code == "not_found":
+            self.on_unknown(pending.target.name, pending.target.version)
         if error.code in retries.ELSEWHERE and self._may_retry(pending, executed=fail.executed):
             self._again(pending, error, refused_by=link)
         else:
@@ -269,8 +276,7 @@ class Calls:
 
     def _wait_for_proxy(self, pending: Pending) -> None:
         """Hold a call until there is a proxy, unless there has been none for too long."""
-        since, now = self.proxies.without_since, self._clock()
-        if self._closed or since is None or now - since > self._settings.patience_seconds:
+        if self._closed or not self.proxies.patience():
             self._unserved(pending, Unavailable("no proxy can be reached", retry_after=1.0))
         else:
             self._hold(pending)

@@ -242,9 +242,9 @@ class Link:
         for future in asked.values():
             if not future.done():
                 future.set_exception(_gone(self))
-        for future in (self._greeting, self._ended):
-            if future is not None and not future.done():
-                future.set_result(None)
+        for waiting in (self._greeting, self._ended):
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
         if was_open:
             logger.warning("the connection to the proxy %s is lost: %s", self.name, why)
             self._owner.lost(self)

@@ -7,6 +7,7 @@ that are connected and not draining have to do: a proxy that is not well is bett
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -68,6 +69,7 @@ class Proxies:
         self._users: Users | None = None
         self.revision = 0
         self.without_since: float | None = clock()
+        self._there = asyncio.Event()
         self.on_news: Callable[[Link], None] = lambda link: None
 
     async def start(self, users: Users) -> None:
@@ -94,6 +96,18 @@ class Proxies:
     def usable(self) -> list[Link]:
         """Those that are sent requests."""
         return list(self._usable.values())
+
+    def patience(self) -> float:
+        """Seconds that it makes sense to wait for a proxy: less the longer there has been none; 0 if there is one."""
+        if self.without_since is None:
+            return 0.0
+        return max(0.0, self._settings.patience_seconds - (self._clock() - self.without_since))
+
+    async def there(self) -> None:
+        """Return when there is a proxy, or there has been none for too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.patience()):
+                await self._there.wait()
 
     def links(self, key: str) -> list[Link]:
         """Where requests for this key go: one proxy, but for what is hot; none if there is none."""
@@ -176,6 +190,10 @@ class Proxies:
         self._choice.update(usable)
         self.revision += 1
         self.without_since = None if usable else now
+        if usable:
+            self._there.set()
+        else:
+            self._there.clear()
         self._instruments.usable.value = len(usable)
         if self._users is not None:
             self._users.changed()

@@ -81,6 +81,7 @@ class RemoteModels:
             loop=asyncio.get_running_loop(),
             instruments=instruments,
         )
+        self.calls.on_unknown = self._forget
         self._handles: dict[Key, RemoteHandle] = {}
         self._versions: dict[str, list[RemoteHandle]] = {}
         self._listed: list[RemoteHandle] = []
@@ -280,7 +281,7 @@ class RemoteModels:
         told = await link.ask(ask, messages.encode(known), seconds=self._settings.ask_seconds)
         for handle, news in zip(handles, messages.decode_refreshed(told), strict=False):
             if news is None:
-                self._forget((handle.name, handle.version))
+                self._forget(handle.name, handle.version)
             elif news:
                 handle.apply(messages.decode_facts(news), mark_of(news))
 
@@ -304,13 +305,15 @@ class RemoteModels:
             return handle
         return RemoteHandle(*key, facts, RemoteDispatch(self.calls, *key, pure=facts.spec.pure))
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, name: str, version: str) -> None:
         """There is no such model any more."""
-        self._handles.pop(key, None)
-        self._versions.pop(key[0], None)
+        self._handles.pop((name, version), None)
+        self._versions.pop(name, None)
 
     async def _ask_owner(self, what: What, name: str, version: str) -> bytes | bytearray:
         """Ask the model's proxy; if it is lost meanwhile, the next one."""
+        if not self.proxies.usable:
+            await self.proxies.there()
         links = self.proxies.ranked(f"{name}/{version}")[:2]
         error: ShoalError = Unavailable("no proxy can be reached", retry_after=1.0)
         for link in links:

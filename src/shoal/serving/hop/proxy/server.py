@@ -87,7 +87,7 @@ class ProxyServer:
         """
         path = Path(path)
         _private_folder(path.parent)
-        await _refuse_if_used(path)
+        _refuse_if_used(path)
         listening, inode = _bind(path)
         server = await asyncio.get_running_loop().create_unix_server(self._guest(self._own_user), sock=listening)
         self._sockets.append((path, inode))
@@ -222,12 +222,15 @@ def _private_folder(folder: Path) -> None:
         )
 
 
-async def _refuse_if_used(path: Path) -> None:
-    try:
-        _, writer = await asyncio.open_unix_connection(path)
-    except OSError:
-        return  # nobody is there, or nobody is any more
-    writer.close()
+def _refuse_if_used(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(os.fspath(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return  # nobody is there, or nobody is any more
+        except OSError as error:
+            logger.debug("whoever listens on %s has no room: %s", path, error)
     raise ConfigError(f"another process listens on {path}", hint="give this proxy another name")
 
 
