@@ -82,6 +82,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         pure: whether a request may run again when its worker died.
         deterministic: whether the same request always has the same answer; without that none is kept in a cache.
         allow_nonfinite: whether NaN and infinities may come in and go out.
+        network: whether it asks for the network; the node's settings say whether it gets it.
         environment: environment variables of the worker.
         app: ``module:asgi_app`` of an ASGI app that is served beside the model, or "".
         batching, limits: see there.
@@ -108,6 +109,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     deterministic: bool = True
     allow_nonfinite: bool = False
     description: str = ""
+    network: bool = False
     environment: dict[str, str] = {}
     app: str = ""
     batching: Batching = Batching()

@@ -66,10 +66,17 @@ class Stop(msgspec.Struct, frozen=True, array_like=True, tag="stop"):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
-    """The worker has started and can be given models; `memory_bytes` is its resident memory without any."""
+    """The worker has started and can be given models.
+
+    Attributes:
+        pid: its process id, as it sees it.
+        memory_bytes: its resident memory without any model.
+        missing: means of confinement that it was told to apply and could not, and why.
+    """
 
     pid: int
     memory_bytes: int = 0
+    missing: dict[str, str] = {}
 
 
 class Loaded(msgspec.Struct, frozen=True, array_like=True, tag="loaded"):

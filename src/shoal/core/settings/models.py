@@ -87,6 +87,7 @@ def to_spec(
         deterministic=fields.deterministic,
         allow_nonfinite=fields.allow_nonfinite,
         description=fields.description,
+        network=fields.network,
         environment=fields.environment,
         app=fields.app or "",
         batching=_batching(fields.batching),

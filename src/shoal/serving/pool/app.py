@@ -16,6 +16,8 @@ from pathlib import Path
 from shoal.core.clock import Clock, monotonic
 from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
+from shoal.serving.pool.confining.confiner import FLAG, Cell, Confiner
+from shoal.serving.pool.confining.needs import needs_of
 from shoal.serving.pool.environment import worker_environment
 from shoal.serving.pool.interpreters import app_command
 from shoal.serving.pool.output import OutputLog
@@ -34,19 +36,24 @@ class AppProcess:
 
     Args:
         spec: a model whose `app` is set.
-        socket_path: where the app is to listen; at most some 100 characters.
+        socket_path: where the app is to listen, in a folder for it alone; at most some 100 characters.
         clock: monotonic seconds.
+        confiner: confines it; None: it is not.
     """
 
-    def __init__(self, spec: ModelSpec, socket_path: Path, clock: Clock = monotonic) -> None:
+    def __init__(
+        self, spec: ModelSpec, socket_path: Path, clock: Clock = monotonic, confiner: Confiner | None = None
+    ) -> None:
         self._spec = spec
         path = Path(spec.path)
         self._folder = path if path.is_dir() else path.parent
         self._socket = socket_path
         self._clock = clock
+        self._confiner = confiner
         self._tasks = Tasks()
         self._supervisor = Supervisor(random.random)
         self._process: asyncio.subprocess.Process | None = None
+        self._cell: Cell | None = None
 
     def start(self) -> None:
         """Start it, and again whenever it ends."""
@@ -56,6 +63,7 @@ class AppProcess:
         """End it: SIGTERM, then SIGKILL."""
         await self._tasks.close()
         await stop(self._process, STOP_SECONDS)
+        await self._leave()
 
     async def _keep_running(self) -> None:
         while True:
@@ -70,27 +78,50 @@ class AppProcess:
         started = self._clock()
         try:
             self._socket.unlink(missing_ok=True)
-            self._process = await self._spawn()
+            self._cell = self._confined()
+            self._process = await self._spawn(self._cell)
         except OSError as error:
+            await self._leave()
             return f"not_started: {error}"
         code = await self._process.wait()
+        await self._leave()
         if self._socket.exists() or self._clock() - started >= CALM:
             self._supervisor.ready(started)
         return exit_reason(code)
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
+    async def _leave(self) -> None:
+        """Its process is no more: what it was confined to goes, too."""
+        cell, self._cell = self._cell, None
+        if cell is not None:
+            await asyncio.to_thread(cell.remove)
+
+    def _confined(self) -> Cell | None:
+        if self._confiner is None:
+            return None
+        folder = self._socket.parent
+        cell = self._confiner.cell(needs_of(self._spec, listens_in=str(folder)))
+        if cell.plan.user is not None:
+            os.chown(folder, cell.plan.user, cell.plan.user)
+        return cell
+
+    async def _spawn(self, cell: Cell | None) -> asyncio.subprocess.Process:
         command = [*app_command(self._spec.python), "--socket", str(self._socket)]
+        if cell is not None:
+            command.append(FLAG)
         reader, writer = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 *command, "--folder", str(self._folder), self._spec.app,
-                stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, cwd=self._folder, env=self._environment(),
+                stdin=subprocess.DEVNULL if cell is None else cell.standard_input, stdout=writer, stderr=writer,
+                cwd=self._folder, env=self._environment(),
             )  # fmt: skip
         except BaseException:
             os.close(reader)
             raise
         finally:
             os.close(writer)
+            if cell is not None:
+                cell.close_input()
         log = OutputLog(self._spec.name, "app", self._clock)
         await asyncio.get_running_loop().connect_read_pipe(lambda: log, os.fdopen(reader, "rb"))
         return process

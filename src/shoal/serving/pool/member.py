@@ -259,6 +259,8 @@ class Member:
             case messages.Unloaded(model=model) if self._unloads.answer(model, message):
                 self.memory_bytes = message.memory_bytes
             case messages.Hello() if not self._hello.done():
+                if self.process is not None:
+                    self.process.confined(message.missing)
                 self._hello.set_result(message)
             case _:
                 logger.warning("unexpected message", extra={"model": self.name, "kind": type(message).__name__})

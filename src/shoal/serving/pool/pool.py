@@ -13,6 +13,7 @@ import dataclasses
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 
 from shoal.core.clock import Clock, monotonic
 from shoal.core.errors import NotReady
@@ -20,6 +21,8 @@ from shoal.core.ipc.messages import Loaded
 from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
 from shoal.serving.pool.cgroup import remove_stale
+from shoal.serving.pool.confining.confiner import Confiner
+from shoal.serving.pool.confining.needs import needs_of
 from shoal.serving.pool.environment import worker_environment
 from shoal.serving.pool.interpreters import worker_command
 from shoal.serving.pool.jobs import Job
@@ -50,6 +53,7 @@ class Pool:
         clock: monotonic seconds.
         command: how a worker is started; None: with the interpreter that the spec names.
         lend: gives each worker what only one can have (accelerators); None: there is nothing to give.
+        confiner: confines the workers; None: they are not.
 
     Attributes:
         free: batches that may be sent now.
@@ -68,6 +72,7 @@ class Pool:
         clock: Clock = monotonic,
         command: tuple[str, ...] | None = None,
         lend: Lend | None = None,
+        confiner: Confiner | None = None,
     ) -> None:
         self.spec = spec
         self.free = 0
@@ -87,7 +92,9 @@ class Pool:
             memory_bytes=spec.limits.memory_bytes,
             cpu=spec.limits.cpu,
             command=command or worker_command(spec.python),
+            confine=None if confiner is None else partial(confiner.cell, needs_of(spec)),
         )
+        self._confiner = confiner
         self._lend = lend
         self._loans: dict[Member, Loan] = {}
         self.spare = Spare(spec, self._make, lambda reason: self.on_death(reason))
@@ -168,7 +175,8 @@ class Pool:
 
     def explain(self) -> dict[str, object]:
         """Facts for `why`."""
-        return {"workers": self.wanted, "workers_ready": self.ready, "processes": self.processes()}
+        facts = {"workers": self.wanted, "workers_ready": self.ready, "processes": self.processes()}
+        return facts if self._confiner is None else {**facts, "confinement": self._confiner.explain()}
 
     def send(self, job: Job) -> None:
         """Give the job to the worker with the least to do; `free` must not be 0."""

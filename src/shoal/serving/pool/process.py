@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from typing import IO
 
 from shoal.core.clock import Clock, monotonic
+from shoal.core.confinement import NOT_CONFINED
 from shoal.serving.pool.cgroup import Cage, limit
+from shoal.serving.pool.confining.confiner import FLAG, Cell
 from shoal.serving.pool.output import OutputLog
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class Launch:
         memory_bytes: what it may use, or None.
         cpu: processors that it may use, or None.
         command: program and arguments.
+        confine: makes what it is confined to; None: to nothing.
     """
 
     model: str
@@ -48,6 +51,7 @@ class Launch:
     memory_bytes: int | None = None
     cpu: float | None = None
     command: tuple[str, ...] = COMMAND
+    confine: Callable[[], Cell] | None = None
 
 
 class WorkerProcess:
@@ -70,7 +74,7 @@ class WorkerProcess:
         self._on_exit = on_exit
         self._clock = clock
         self._outputs: list[tuple[asyncio.BaseTransport, OutputLog]] = []
-        self._process = _spawn(launch, channel)
+        self._process, self._cell = _spawn(launch, channel)
         self.pid = self._process.pid
         self.killed_for = ""
         """Why we killed it; empty if we did not."""
@@ -100,8 +104,16 @@ class WorkerProcess:
         transport, _ = await self._loop.connect_read_pipe(lambda: log, pipe)
         self._outputs.append((transport, log))
 
+    def confined(self, missing: Mapping[str, str]) -> None:
+        """It has said what it could not apply of its confinement."""
+        if self._cell is not None:
+            self._cell.told(missing)
+
     async def finish(self) -> None:
         """After `on_exit`: let the last words be read, then let go of the pipes, whoever else still holds them."""
+        cell, self._cell = self._cell, None
+        if cell is not None:
+            await asyncio.to_thread(cell.remove)
         try:
             async with asyncio.timeout(LAST_WORDS):
                 for _, log in self._outputs:
@@ -153,6 +165,8 @@ class WorkerProcess:
 
 def exit_reason(code: int) -> str:
     """The label of a return code as `subprocess` gives it: ``SIGSEGV``, ``exit_1``."""
+    if code == NOT_CONFINED:
+        return "not_confined"
     if code >= 0:
         return f"exit_{code}"
     try:
@@ -161,20 +175,32 @@ def exit_reason(code: int) -> str:
         return f"signal_{-code}"
 
 
-def _spawn(launch: Launch, channel: socket.socket) -> subprocess.Popen[bytes]:
-    number = channel.fileno()
+def _spawn(launch: Launch, channel: socket.socket) -> tuple[subprocess.Popen[bytes], Cell | None]:
+    cell = None
     try:
-        return subprocess.Popen(
-            [*launch.command, "--fd", str(number)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(launch.environment),
-            pass_fds=(number,),
-            start_new_session=True,
-        )
+        cell = launch.confine() if launch.confine is not None else None
+        return _start(launch, channel.fileno(), cell), cell
+    except OSError:
+        if cell is not None:
+            cell.remove()
+        raise
     finally:
         channel.close()
+        if cell is not None:
+            cell.close_input()
+
+
+def _start(launch: Launch, number: int, cell: Cell | None) -> subprocess.Popen[bytes]:
+    confined = () if cell is None else (FLAG,)
+    return subprocess.Popen(
+        [*launch.command, "--fd", str(number), *confined],
+        stdin=subprocess.DEVNULL if cell is None else cell.standard_input,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(launch.environment),
+        pass_fds=(number,),
+        start_new_session=True,
+    )
 
 
 def _kill_group(pid: int) -> None:

@@ -20,6 +20,7 @@ from shoal.core.placement.rendezvous import choose
 from shoal.core.placement.sharding import shard
 from shoal.core.tasks import Tasks
 from shoal.serving.pool.cgroup import remove_stale
+from shoal.serving.pool.confining.confiner import Cell
 from shoal.serving.pool.environment import worker_environment
 from shoal.serving.pool.explaining import explain
 from shoal.serving.pool.member import Hooks, Member
@@ -42,6 +43,7 @@ class SharedPool:
         clock: monotonic seconds.
         command: how a worker is started.
         file_bytes: the size of a model's files, as a first guess at what it takes.
+        confine: makes what a worker is confined to, for the pool or for one of its models alone; None: to nothing.
 
     Attributes:
         places: the workers.
@@ -56,6 +58,7 @@ class SharedPool:
         clock: Clock = monotonic,
         command: tuple[str, ...] = COMMAND,
         file_bytes: Callable[[str], int] = lambda path: 0,
+        confine: Callable[[], Cell] | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -65,6 +68,7 @@ class SharedPool:
         self.remembered = Remembered(settings.remembered)
         self.failure = ""
         self._command = command
+        self._confine = confine
         self._tasks = Tasks()
         self._environment = worker_environment(os.environ, threads=settings.threads, settings=settings.environment)
         self._waiting: dict[Seat, None] = {}
@@ -151,7 +155,13 @@ class SharedPool:
         """A worker for one model alone, not started yet."""
         limit = spec.limits.memory_bytes or self.settings.limit_bytes
         environment = {**self._environment, **spec.environment}
-        launch = Launch(model=spec.name, environment=environment, memory_bytes=limit, command=self._command)
+        launch = Launch(
+            model=spec.name,
+            environment=environment,
+            memory_bytes=limit,
+            command=self._command,
+            confine=self._confine,
+        )
         return Member(launch, hooks, self.clock)
 
     # Its own affairs.
@@ -172,6 +182,7 @@ class SharedPool:
             environment=self._environment,
             memory_bytes=settings.limit_bytes,
             command=(*self._command, "--shared", *preload),
+            confine=self._confine,
         )
         return Member(launch, hooks, self.clock, max_requests=settings.max_requests)
 

@@ -1,6 +1,6 @@
 """The child's side of a full-custom app: an ASGI app of the user's, served by uvicorn on a Unix socket.
 
-    python -m shoal.serving.worker.app --socket PATH --folder FOLDER module:app
+    python -m shoal.serving.worker.app --socket PATH --folder FOLDER [--confined] module:app
 
 It ends with its parent. Health and metrics of the node stay the node's; the app sees only what comes below its mount.
 """
@@ -19,8 +19,13 @@ def main() -> None:
     parser.add_argument("app")
     parser.add_argument("--socket", required=True)
     parser.add_argument("--folder", required=True)
+    parser.add_argument("--confined", action="store_true", help="apply the plan that standard input holds")
     given = parser.parse_args()
     die_with_parent()
+    if given.confined:
+        from shoal.serving.worker.confinement.starting import confined_as_told
+
+        confined_as_told()
     try:
         import uvicorn
     except ModuleNotFoundError:

@@ -35,13 +35,23 @@ class Loop:
         create: makes the adapter for a spec.
         clock: monotonic seconds, the parent's clock.
         shared: whether models are loaded beside those that are served.
+        missing: what the parent is told of this worker's confinement.
 
     Attributes:
         loader: who loads, in a shared worker.
     """
 
-    def __init__(self, channel: Channel, create: Factory, clock: Clock, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        create: Factory,
+        clock: Clock,
+        *,
+        shared: bool = False,
+        missing: dict[str, str] | None = None,
+    ) -> None:
         self._channel = channel
+        self._missing = missing or {}
         self._serving = threading.Lock()
         self._residency = Residency(create, clock, SharedUpkeep(self._serving) if shared else Upkeep())
         self._clock = clock
@@ -53,7 +63,7 @@ class Loop:
         try:
             if self.loader is not None:
                 self.loader.start()
-            self._send(Hello(os.getpid(), resident_bytes()))
+            self._send(Hello(os.getpid(), resident_bytes(), self._missing))
             while self._step():
                 pass
         except Closed:

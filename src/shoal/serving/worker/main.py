@@ -1,9 +1,10 @@
 """Starts a worker process: the inherited socket, signals, logging; then the loop.
 
-    python -m shoal.serving.worker --fd N [--shared] [--preload sklearn,onnx]
+    python -m shoal.serving.worker --fd N [--confined] [--shared] [--preload sklearn,onnx]
 
 A shared worker loads models beside those that it serves; the runtimes that it is told to preload are imported before it
-says hello, so that no load has to.
+says hello, so that no load has to. One that is told to confine itself does so before anything that is not ours is
+imported.
 
 Standard output and error belong to the model's code; the protocol has a descriptor of its own, which is not passed on
 to what the model's code starts. Thread limits of numeric libraries are in the environment before this starts.
@@ -18,8 +19,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
+from types import MappingProxyType
 
 from shoal.core.allocator import keep_freed_memory, use_one_arena
 from shoal.core.clock import monotonic
@@ -34,6 +36,7 @@ def main() -> None:
     gc.set_threshold(GC_THRESHOLD)
     parser = argparse.ArgumentParser(prog="python -m shoal.serving.worker")
     parser.add_argument("--fd", type=int, required=True, help="the inherited end of a Unix socket pair")
+    parser.add_argument("--confined", action="store_true", help="apply the plan that standard input holds")
     parser.add_argument("--shared", action="store_true", help="load models in a thread of its own")
     parser.add_argument("--preload", default="", help="runtimes to import first, with commas between")
     given = parser.parse_args()
@@ -41,8 +44,15 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(given.fd, False)
     _prepare_output()
+    missing = _confine() if given.confined else {}
     runtimes = [name for name in given.preload.split(",") if name]
-    serve(socket.socket(fileno=given.fd), shared=given.shared, preload=runtimes)
+    serve(socket.socket(fileno=given.fd), shared=given.shared, preload=runtimes, missing=missing)
+
+
+def _confine() -> dict[str, str]:
+    from shoal.serving.worker.confinement.starting import confined_as_told
+
+    return confined_as_told()
 
 
 def _prepare_output() -> None:
@@ -52,7 +62,13 @@ def _prepare_output() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
 
-def serve(sock: socket.socket, *, shared: bool = False, preload: Sequence[str] = ()) -> None:
+def serve(
+    sock: socket.socket,
+    *,
+    shared: bool = False,
+    preload: Sequence[str] = (),
+    missing: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Serve the parent at the other end of a socket until it says stop or goes."""
     from shoal.serving.adapters.catalog import create_adapter
     from shoal.serving.adapters.catalog import preload as preload_runtimes
@@ -67,7 +83,7 @@ def serve(sock: socket.socket, *, shared: bool = False, preload: Sequence[str] =
         settle()
     with sock:
         sock.setblocking(True)
-        loop = Loop(Channel(sock), create_adapter, monotonic, shared=shared)
+        loop = Loop(Channel(sock), create_adapter, monotonic, shared=shared, missing=dict(missing))
         loop.run()
         if loop.loader is not None and loop.loader.busy:
             _leave()
