@@ -37,6 +37,7 @@ class Part:
 PARTS = (
     Part("results", range(1, 8), "results.json"),
     Part("results of many models", range(8, 13), "results-many-models.json"),
+    Part("results of a split node", range(13, 14), "results-split.json"),
 )
 COLUMNS = (
     "#",

@@ -16,6 +16,7 @@ from benchmarks.figures import (
     placement,
     registry_scale,
     rolling,
+    split,
     start_and_memory,
 )
 from benchmarks.lab import Lab
@@ -34,4 +35,5 @@ FIGURES: dict[int, Callable[[Lab], Iterator[Row]]] = {
     10: many_models.measure,
     11: rolling.measure,
     12: placement.measure,
+    13: split.measure,
 }

@@ -16,4 +16,4 @@ PEERS: dict[str, Peer] = {
     peer.name: peer for peer in (FastApi(), MOSEC, MLServer(), PyTriton(), LITSERVE, KServe(), BentoML(), MLflow(), RAY)
 }
 
-__all__ = ["OURS", "PEERS", "REFERENCE", "Launch", "Peer", "Setup", "Site", "Wire"]
+__all__ = ["OURS", "PEERS", "REFERENCE", "Launch", "Peer", "Setup", "Shoal", "Site", "Wire"]

@@ -10,13 +10,22 @@ from benchmarks.peers.base import Launch, Setup, Site, Wire, v2_request
 
 
 class Shoal:
-    """`shoal serve` on a folder of model files; one port for everything. `batch` 1 is the model with `max_size: 1`."""
+    """`shoal serve` on a folder of model files; one port for everything. `batch` 1 is the model with `max_size: 1`.
 
-    name, environment, interpreter = "shoal", "", ""
+    Args:
+        name: in the table.
+        options: further ones of `shoal serve`.
+    """
+
+    environment, interpreter = "", ""
+
+    def __init__(self, name: str = "shoal", *options: str) -> None:
+        self.name = name
+        self._options = options
 
     def launch(self, setup: Setup, site: Site) -> Launch:
         folder = MODELS / f"shoal-{setup.model}{'-single' if setup.batch == 1 and setup.model == 'mlp' else ''}"
-        return Launch((str(SHOAL), "serve", str(folder), "--port", str(site.http), "--trust"))
+        return Launch((str(SHOAL), "serve", str(folder), "--port", str(site.http), "--trust", *self._options))
 
     def request(self, setup: Setup, wire: Wire, site: Site) -> Request | None:
         return v2_request(setup, wire, dataclasses.replace(site, grpc=site.http))

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from shoal.core.settings.node import NodeSettings
-from shoal.node.control import IN_USE, OwnControl, relay
+from shoal.node.control import IN_USE, OwnControl
+from shoal.node.tree.child import relay
 from support.controls import control_process
 
 
@@ -28,7 +29,7 @@ def test_lines_keep_their_level_and_lose_their_time(
     line: str, level: int, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        relay(line)
+        relay("control", line)
     assert [(each.levelno, each.getMessage()) for each in caplog.records] == [(level, text)]
 
 

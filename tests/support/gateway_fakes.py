@@ -284,7 +284,7 @@ class Gateway:
         self.models = FakeModels(*(handles or default_handles()))
         self.metrics = Metrics()
         self.application = Application(
-            self.models, metrics=self.metrics, expose=lambda: expose(self.metrics), apps=apps or {}, guard=guard
+            self.models, metrics=self.metrics, expose=lambda tell: tell(*expose(self.metrics)), apps=apps or {}, guard=guard
         )
 
     def ask(

@@ -22,7 +22,7 @@ def children(pid: int) -> list[int]:
 
 def workers(pid: int) -> list[int]:
     """The worker processes of a node."""
-    return [child for child in children(pid) if b"shoal.serving.worker" in _command(child)]
+    return [child for child in children(pid) if b"shoal.serving.worker" in command_of(child)]
 
 
 def descriptors(pid: int | str = "self") -> int:
@@ -35,7 +35,8 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _command(pid: int) -> bytes:
+def command_of(pid: int) -> bytes:
+    """Program and arguments of a process, each ended by a zero; nothing if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -10,7 +10,7 @@ from reference.markdown import code, page, table
 
 from shoal.core.metrics import MAX_CHILDREN, ROWS, SECONDS, AnyFamily, Histogram, Metrics
 from shoal.core.settings.node import NodeSettings
-from shoal.node import Node
+from shoal.node.node import Node
 from shoal.node.routed import Routed
 
 INTRODUCTION = """\

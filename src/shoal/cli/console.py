@@ -13,7 +13,8 @@ from shoal.core.model import ModelState
 from shoal.core.redaction import redact
 
 if TYPE_CHECKING:
-    from shoal.node import Node
+    from shoal.node.node import Node
+    from shoal.node.tree.tree import Tree
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31m"}
@@ -25,7 +26,10 @@ FIELDS = ("model", "version", "worker", "runtime", "reason", "seconds")
 
 
 class LineFormatter(logging.Formatter):
-    """`12:30:01 INFO  model ready  model=iris runtime=sklearn`; coloured on a terminal, plain when piped."""
+    """`12:30:01 INFO  model ready  model=iris runtime=sklearn`; coloured on a terminal, plain when piped.
+
+    Passwords in URLs are taken out, also of traces: what a library says may quote a setting.
+    """
 
     def __init__(self, *, colour: bool) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
@@ -49,11 +53,24 @@ def set_up_logging(level: str) -> None:
 
 def announce(node: Node, ready_fd: int | None = None) -> None:
     """Tell people, and the program that started us, that the models are there."""
+    _tell(node.url, node.control_url, ready_fd)
+    banner(node)
+
+
+def announce_split(tree: Tree, ready_fd: int | None = None) -> None:
+    """The same for a node whose models are in other processes, which have told in the log what they cannot serve."""
+    _tell(tree.url, tree.control_url, ready_fd)
+    lines = [f"REST and gRPC  {tree.url}", f"docs           {tree.url}/docs", f"metrics        {tree.url}/metrics"]
+    if tree.control_url:
+        lines.append(f"control        {tree.control_url}  (shoal push, shoal deploy, shoal services)")
+    print(f"{len(tree.gateways)} gateways, {len(tree.proxies)} proxies", *lines, sep="\n", flush=True)
+
+
+def _tell(url: str, control_url: str, ready_fd: int | None) -> None:
     if ready_fd is not None:
-        ready = {"url": node.url, **({"control": node.control_url} if node.control_url else {})}
+        ready = {"url": url, **({"control": control_url} if control_url else {})}
         os.write(ready_fd, json.dumps(ready).encode() + b"\n")
         os.close(ready_fd)
-    banner(node)
 
 
 def banner(node: Node) -> None:

@@ -33,6 +33,7 @@ def control(
     ready_fd: Annotated[
         int | None, typer.Option(help="Write one JSON line to this descriptor once it answers.", hidden=True)
     ] = None,
+    parent: Annotated[int | None, typer.Option(help="End with the process of this id.", hidden=True)] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Run control: models, stages, services, and the API on its own port."""
@@ -42,8 +43,11 @@ def control(
     from shoal.cli.console import set_up_logging
     from shoal.cli.failures import told
     from shoal.core.settings.control import load_control_settings
+    from shoal.serving.worker.parent import die_with_parent
 
     set_up_logging(log_level)
+    if parent is not None:
+        die_with_parent(parent)
     with told():
         with needing_control():
             from shoal.control.main import run_control

@@ -20,6 +20,7 @@ from shoal.cli import (
     namespaces,
     predict,
     push,
+    roles,
     serve,
     services,
     stages,
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-SERVING = (serve, predict, bench, init, build, doctor, why)
+SERVING = (serve, roles, predict, bench, init, build, doctor, why)
 CONTROLLING = (control, push, models, stages, upkeep, namespaces, deploy, services)
 for command in SERVING + CONTROLLING:
     command.register(app)

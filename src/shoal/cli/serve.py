@@ -15,6 +15,7 @@ Examples:
   shoal serve models/ --watch --workers 2   two workers per model; follow changes of the files
   shoal serve                               all that is pushed and deployed here, with a control on port 8081
   shoal serve --control http://ctl:8081     all that another control says
+  shoal serve models/ --gateways 2 --proxies 2   split over processes, none of which is missed when it dies
 """
 
 
@@ -39,6 +40,12 @@ def serve(
         int | None, typer.Option(help="Port of the control that is started; 0 takes a free one (default: 8081).")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What control calls this node (default: the host's name).")] = None,
+    gateways: Annotated[
+        int | None, typer.Option(min=1, help="Gateway processes that share the port (default: one process does all).")
+    ] = None,
+    proxies: Annotated[
+        int | None, typer.Option(min=1, help="Proxy processes, each with its own batches and workers.")
+    ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Load artifacts that can run code: pickles, Python models. Only your own!")
     ] = False,
@@ -57,16 +64,25 @@ def serve(
     import os
     from functools import partial
 
-    from shoal.cli.console import announce, set_up_logging
+    from shoal.cli.console import announce, announce_split, set_up_logging
     from shoal.core.settings.node import load_node_settings
-    from shoal.node import run
+    from shoal.node.running import run
 
     set_up_logging(log_level)
     flags = {"trust": trust or None, "watch": watch or None, "allow_remote": allow_remote or None}
     given = {"host": host, "port": port, "workers": workers, "tls_cert": tls_cert, "tls_key": tls_key, **flags}
     given |= {"home": home, "control": control, "control_port": control_port, "name": name}
+    given |= {"gateways": gateways, "proxies": proxies}
     settings = load_node_settings(config, os.environ, given)
-    raise typer.Exit(run(settings, paths or [], on_ready=partial(announce, ready_fd=ready_fd)))
+    if settings.is_split:
+        from shoal.node.tree.tree import Tree
+
+        tree, told = partial(Tree, settings, paths or []), partial(announce_split, ready_fd=ready_fd)
+        raise typer.Exit(run(tree, settings.grace_seconds, told))
+    from shoal.node.node import Node
+
+    node = partial(Node, settings, paths or [])
+    raise typer.Exit(run(node, settings.grace_seconds, partial(announce, ready_fd=ready_fd)))
 
 
 def register(app: typer.Typer) -> None:

@@ -6,12 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import random
-import re
-import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,8 +18,7 @@ from shoal.core.clock import Clock, monotonic
 from shoal.core.errors import ConfigError
 from shoal.core.settings.node import NodeSettings
 from shoal.core.tasks import Tasks
-from shoal.serving.pool.output import LineCutter
-from shoal.serving.pool.process import exit_reason
+from shoal.node.tree.child import Child, End, Told
 from shoal.serving.pool.stopping import stop
 from shoal.serving.pool.supervisor import Supervisor
 
@@ -32,8 +28,6 @@ READY_SECONDS = 60.0
 """How long the first start may take before the node goes on without it."""
 STOP_SECONDS = 15.0
 """Time for it to end after SIGTERM."""
-_LINE = re.compile(r"\d\d:\d\d:\d\d ([A-Z]+) +(.*)")
-"""A line of control's log: time, level, text."""
 IN_USE = 3
 """Seconds between two looks at a home that another control uses."""
 
@@ -55,8 +49,8 @@ class OwnControl:
         self._tasks = Tasks()
         self._ready = asyncio.Event()
         self._supervisor = Supervisor(random.random)
-        self._process: asyncio.subprocess.Process | None = None
-        self._failure = ""
+        self._child: Child | None = None
+        self._failure: End | None = None
         self._announced = ""
         self.url = ""
 
@@ -76,93 +70,45 @@ class OwnControl:
         finally:
             ready.cancel()
         if not self.url and self._failure:
-            raise ConfigError(f"control did not start: {self._failure}", hint="`shoal control` alone says more")
+            hint = self._failure.hint or "`shoal control` alone says more"
+            raise ConfigError(f"control did not start: {self._failure.message}", hint=hint)
 
     async def stop(self) -> None:
         """End it, gracefully if it can."""
         await self._tasks.close()
-        await stop(self._process, STOP_SECONDS)
+        await stop(self._child.process if self._child else None, STOP_SECONDS)
 
     async def _keep_running(self) -> None:
         while True:
-            reason = await self._run()
+            self._child = Child("control", self._told)
+            end = await self._child.run(self._command)
             delay = self._supervisor.died(self._clock())
             other = found(self._settings.folder)
             if other and other != self._announced:  # one of ours that was killed leaves its word behind
                 self.url, delay = other, IN_USE
                 self._ready.set()
             else:
-                told = {"reason": reason}
+                told = {"reason": end.message}
                 logger.warning("control ended, serving goes on; starting it again in %.1f s", delay, extra=told)
             if self._supervisor.failed and not self.url:
-                self._failure = reason
+                self._failure = end
                 self._ready.set()
             await asyncio.sleep(delay)
-
-    async def _run(self) -> str:
-        """Run it once; the reason of its end."""
-        reader, writer = os.pipe()
-        try:
-            self._process = process = await asyncio.create_subprocess_exec(
-                *self._command(writer),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=(writer,),
-                start_new_session=True,
-            )
-        except OSError as error:
-            os.close(reader)
-            return str(error)
-        finally:
-            os.close(writer)
-        listening = self._tasks.start("control ready", self._listen(reader))
-        last = await self._copy(process)
-        code = await process.wait()
-        await asyncio.wait((listening,))
-        return last or exit_reason(code)
 
     def _command(self, writer: int) -> list[str]:
         settings = self._settings
         command = [sys.executable, "-m", "shoal", "control", "--home", str(settings.folder)]
         port = settings.control_port or (urlsplit(self.url).port or 0)  # the one that it had, for all who know it
-        command += ["--port", str(port), "--ready-fd", str(writer)]
+        command += ["--port", str(port), "--ready-fd", str(writer), "--parent", str(os.getpid())]
         if settings.artifacts:
             command += ["--artifacts", settings.artifacts]
         return [*command, "--trust"] if settings.trust else command
 
-    async def _listen(self, reader: int) -> None:
-        loop = asyncio.get_running_loop()
-        stream = asyncio.StreamReader()
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reader, "rb")
-        )
-        try:
-            line = await stream.readline()
-            if line:
-                self.url = self._announced = str(json.loads(line)["url"])
-                self._supervisor.ready(self._clock())
-                self._ready.set()
-                logger.info("control answers at %s", self.url)
-        finally:
-            transport.close()
-
-    async def _copy(self, process: asyncio.subprocess.Process) -> str:
-        """Log what it says; its last line."""
-        cutter, last = LineCutter(), ""
-        assert process.stderr is not None
-        while data := await process.stderr.read(65536):
-            for line in cutter.feed(data):
-                relay(line)
-                last = line
-        return last
-
-
-def relay(line: str) -> None:
-    """Log what control has said, with the level that it said it with."""
-    match = _LINE.match(line)
-    level = logging.getLevelNamesMapping().get(match[1], logging.INFO) if match else logging.INFO
-    logger.log(level, "control: %s", match[2] if match else line)
+    def _told(self, told: Told) -> None:
+        self.url = self._announced = told["url"]
+        self._supervisor.ready(self._clock())
+        self._ready.set()
+        logger.info("control answers at %s", self.url)
 
 
 def home_folder(settings: NodeSettings, *parts: str) -> Path:

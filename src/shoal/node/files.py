@@ -29,7 +29,7 @@ WATCH_SECONDS = 1.0
 
 
 class Files:
-    """Every model of the given paths; a `node.Content`.
+    """Every model of the given paths; a `content.Content`.
 
     Args:
         settings: of the node.
@@ -48,7 +48,7 @@ class Files:
         self._tasks = Tasks()
 
     def check(self) -> None:
-        """See `node.Content`."""
+        """See `content.Content`."""
         self._first = self._scan()
         if not self._first.specs:
             raise _nothing_to_serve(self._paths, self._first)
@@ -57,7 +57,7 @@ class Files:
             logger.error("skipped: %s", problem.error, extra={"model": problem.name})
 
     async def start(self, url: str) -> None:
-        """See `node.Content`."""
+        """See `content.Content`."""
         specs = [self._adjusted(spec) for spec in self._first.specs]
         self.apps.serve(specs)
         await self.models.serve(specs)
@@ -67,16 +67,16 @@ class Files:
             self._tasks.start("watch", watching)
 
     async def settle(self) -> None:
-        """See `node.Content`."""
+        """See `content.Content`."""
         await self._tasks.close()
 
     async def stop(self, grace: float) -> None:
-        """See `node.Content`."""
+        """See `content.Content`."""
         await self.apps.stop()
         await self.models.stop(grace)
 
     def runners(self) -> Iterator[ModelRunner]:
-        """See `node.Content`."""
+        """See `content.Content`."""
         return (handle.runner for handle in self.models.all() if isinstance(handle.runner, ModelRunner))
 
     def _make_runner(self, spec: ModelSpec) -> ModelRunner:

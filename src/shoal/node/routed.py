@@ -11,13 +11,14 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from shoal.control.artifacts.blobs import BlobSource
 from shoal.control.artifacts.cache import ArtifactCache
 from shoal.control.environments.environments import Environments
 from shoal.control.folder import Problem
+from shoal.control.home import found
 from shoal.core.clock import monotonic
 from shoal.core.errors import ConfigError
 from shoal.core.metrics import Metrics
@@ -42,21 +43,31 @@ logger = logging.getLogger(__name__)
 
 
 class Routed:
-    """Every model and service that control knows; a `node.Content`.
+    """Every model and service that control knows; a `content.Content`.
 
     Args:
         settings: of the node.
         metrics: of the node.
+        own_control: whether a control is started where the settings name none; else that of the home is followed.
+        owns: which of the addresses that are to run without being called are this process's to run.
 
     Attributes:
         control_url: where control answers.
     """
 
-    def __init__(self, settings: NodeSettings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        metrics: Metrics,
+        *,
+        own_control: bool = True,
+        owns: Callable[[str], bool] = lambda address: True,
+    ) -> None:
         self.settings = settings
         self.problems: Sequence[Problem] = ()
         self.apps = Apps()
-        self._own = None if settings.control else OwnControl(settings)
+        self._own = OwnControl(settings) if own_control and not settings.control else None
+        self._found = ""
         self._folder = home_folder(settings, "nodes", _file_name(settings.name))
         self._lock = _lock(self._folder, settings.name)
         self._state = RouteState(self._folder / "routes.db")
@@ -80,6 +91,7 @@ class Routed:
             journal=self._journal,
             clock=monotonic,
             count=lambda code: unserved.labels(code).inc(),
+            owns=owns,
         )
         self._follower = Follower(self._asking, source, self._state, self.models)
         self._tasks = Tasks()
@@ -90,13 +102,16 @@ class Routed:
 
     @property
     def control_url(self) -> str:
-        return self.settings.control or (self._own.url if self._own else "")
+        if self.settings.control or self._own:
+            return self.settings.control or (self._own.url if self._own else "")
+        self._found = found(self.settings.folder) or self._found  # where it was last, while it is away
+        return self._found
 
     def check(self) -> None:
-        """See `node.Content`: a registry may be empty."""
+        """See `content.Content`: a registry may be empty."""
 
     async def start(self, url: str) -> None:
-        """See `node.Content`."""
+        """See `content.Content`."""
         if self._own is not None:
             await self._own.start()
         await self._hosts.start()
@@ -106,11 +121,11 @@ class Routed:
         self._tasks.start("scale", Scaler(self.models.all, self.models.lifecycle, clock=monotonic).run())
 
     async def settle(self) -> None:
-        """See `node.Content`."""
+        """See `content.Content`."""
         await self._tasks.close()
 
     async def stop(self, grace: float) -> None:
-        """See `node.Content`."""
+        """See `content.Content`."""
         await self.apps.stop()
         await self.models.stop(grace)
         await self._hosts.stop()
@@ -123,7 +138,7 @@ class Routed:
         os.close(self._lock)
 
     def runners(self) -> Iterator[ModelRunner]:
-        """See `node.Content`."""
+        """See `content.Content`."""
         self._hosts.update_metrics()
         for entry in self.models.all():
             runner = entry.runner.inner if isinstance(entry.runner, CachedRunner) else entry.runner

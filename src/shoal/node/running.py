@@ -1,4 +1,4 @@
-"""A node as a process: signals, memory, the exit code."""
+"""A role as a process: signals, memory, the exit code."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 import uvloop
-from google.protobuf.internal import api_implementation
 
 from shoal.core.allocator import keep_freed_memory
-from shoal.core.errors import ConfigError
-from shoal.core.settings.node import NodeSettings
-from shoal.node.node import Node
 
 logger = logging.getLogger(__name__)
 
@@ -29,46 +25,62 @@ short because a thread that waits is only heard once it has waited for so long w
 and whoever reads files lets go of it for a moment all the time."""
 
 
-def run(settings: NodeSettings, paths: Sequence[Path], on_ready: Callable[[Node], None]) -> int:
-    """Run a node until SIGTERM or SIGINT; a second signal ends it at once.
+class Role(Protocol):
+    """What a process of ours does: all of a node, or a part of it."""
+
+    async def start(self) -> None:
+        """Return when it is ready.
+
+        Raises:
+            ConfigError: it cannot be.
+        """
+
+    async def stop(self, grace: float) -> bool:
+        """Take nothing new, finish what was accepted within `grace` seconds, end; whether all of it was finished."""
+        ...
+
+
+R = TypeVar("R", bound=Role)
+
+
+def run(make: Callable[[], R], grace: float, on_ready: Callable[[R], None]) -> int:
+    """Run a role until SIGTERM or SIGINT; a second signal ends it at once.
+
+    Args:
+        make: makes it, inside the event loop.
+        grace: seconds to finish what was accepted.
+        on_ready: told when it is ready.
 
     Returns:
         The process's exit code: 0 after a graceful stop, 1 when something was cut off.
     """
-    _refuse_slow_protobuf()
     keep_freed_memory()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(settings, paths, on_ready))
+        return runner.run(_run(make, grace, on_ready))
 
 
-def _refuse_slow_protobuf() -> None:
-    """The pure-Python backend is slow, and deep messages exhaust its stack."""
-    if (backend := api_implementation.Type()) != "upb":
-        raise ConfigError(
-            f"protobuf runs on its {backend!r} backend, which is not safe to serve with",
-            hint="unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, and install protobuf from a wheel",
-        )
-
-
-async def _run(settings: NodeSettings, paths: Sequence[Path], on_ready: Callable[[Node], None]) -> int:
+async def _run(make: Callable[[], R], grace: float, on_ready: Callable[[R], None]) -> int:
     stopping = _on_signals()
-    node = Node(settings, paths)
+    role = make()
+    whole = False
     try:
-        starting = asyncio.ensure_future(node.start())
+        starting = asyncio.ensure_future(role.start())
         both: list[asyncio.Future[None] | asyncio.Future[str]] = [starting, stopping]
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             starting.result()
             _settle_memory()
-            on_ready(node)
+            on_ready(role)
             await stopping
         else:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
         logger.info("stopping", extra={"reason": stopping.result()})
     finally:
-        await node.stop(settings.grace_seconds)
-    return 0
+        whole = await role.stop(grace)
+    if not whole:
+        logger.error("some requests were cut off: they took longer than the grace of %g s", grace)
+    return 0 if whole else 1
 
 
 def _on_signals() -> asyncio.Future[str]:

@@ -22,6 +22,7 @@ from shoal.core.settings import quantities, safety
 from shoal.core.settings.outgoing import OutgoingSettings
 from shoal.core.settings.processes import read_file, validated
 from shoal.core.settings.safety import Finding
+from shoal.core.settings.split import SplitSettings
 from shoal.core.tls import ClientRule
 
 PREFIX = "SHOAL_"
@@ -92,7 +93,7 @@ def default_memory(workers: int) -> int:
     return max(256 * 1024**2, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 // workers)
 
 
-class NodeSettings(BaseModel):
+class NodeSettings(SplitSettings):
     """All settings of a node."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -148,6 +149,11 @@ class NodeSettings(BaseModel):
         """Environment variables of all workers of this node."""
         return self.outgoing.variables((self.port, self.control_port))
 
+
+    def url(self, port: int) -> str:
+        """Where clients find a data port of this node."""
+        scheme = "https" if self.tls_cert else "http"
+        return f"{scheme}://[{self.host}]:{port}" if ":" in self.host else f"{scheme}://{self.host}:{port}"
 
     @property
     def wire_limits(self) -> WireLimits:

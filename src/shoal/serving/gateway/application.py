@@ -26,7 +26,7 @@ class Application:
     Args:
         models: what is served.
         metrics: where refusals are counted (`shoal_refused_total{code}`).
-        expose: the metrics as text and its content type.
+        expose: tells the metrics as text and its content type, now or later.
         apps: full-custom apps by model name; may change later.
         guard: knows who may do what; by default everybody may do everything.
         rest: whether REST requests are answered; health and metrics are in any case.

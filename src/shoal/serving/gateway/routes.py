@@ -46,7 +46,7 @@ class Router:
         refusals: answers and counts what is refused.
         health: whether the node is ready.
         repository: runs loads and unloads.
-        expose: the metrics as text and its content type.
+        expose: tells the metrics as text and its content type, now or later.
         apps: the full-custom app of a model by the model's name; may change while the router lives.
         seeker: looks for models that are not known here.
         guard: knows who may do what.

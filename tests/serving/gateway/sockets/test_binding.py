@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 
 import pytest
 
 from shoal.core.errors import ConfigError
-from shoal.serving.gateway.sockets.binding import bind
+from shoal.serving.gateway.sockets.binding import bind, reserve
 
 
 class Names:
@@ -70,3 +71,32 @@ def test_a_port_that_is_not_allowed_is_named(monkeypatch):
     monkeypatch.setattr(socket.socket, "bind", refuse, raising=False)
     with pytest.raises(ConfigError, match=r"127\.0\.0\.1:80 may not be used"):
         ports("127.0.0.1", 80)
+
+
+def test_a_reserved_port_is_shared_by_those_who_mean_to_and_takes_no_connection_itself() -> None:
+    async def main() -> None:
+        reserved = await reserve("127.0.0.1", 0)
+        port = reserved[0].getsockname()[1]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=10)
+        listening = [
+            *(await bind("127.0.0.1", port, reuse_port=True)),
+            *(await bind("127.0.0.1", port, reuse_port=True)),
+        ]
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port), timeout=10):
+                (ready, _, _) = select.select(listening, [], [], 10)
+                ready[0].accept()[0].close()
+        for each in reserved + listening:
+            each.close()
+
+    asyncio.run(main())
+
+
+def test_a_port_on_which_somebody_listens_cannot_be_reserved_even_if_he_would_share_it() -> None:
+    async def main() -> None:
+        (listening,) = await bind("127.0.0.1", 0, reuse_port=True)
+        with listening, pytest.raises(ConfigError, match="already in use"):
+            await reserve("127.0.0.1", listening.getsockname()[1])
+
+    asyncio.run(main())

@@ -27,8 +27,10 @@ MAX_BODY = 1024 * 1024
 RETRY: Headers = ((b"retry-after", b"1"),)
 
 Params = dict[str, str]
-Expose = Callable[[], tuple[bytes, bytes]]
-"""The metrics as text, and its content type."""
+Tell = Callable[[bytes, bytes], None]
+"""Takes the metrics as text, and its content type."""
+Expose = Callable[[Tell], None]
+"""Tells the metrics, now or later."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -100,8 +102,7 @@ class Rest:
         self._repository.unload(models, params["model"], *self._outcomes(exchange))
 
     def metrics(self, exchange: Exchange, params: Params, models: Models) -> None:
-        text, content_type = self._expose()
-        exchange.respond(200, text, content_type)
+        self._expose(lambda text, content_type: exchange.respond(200, text, content_type))
 
     def _outcomes(self, exchange: Exchange) -> tuple[Callable[[], None], Callable[[ShoalError], None]]:
         def done() -> None:

@@ -12,13 +12,30 @@ _ABSENT = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 _BACKLOG = 4096  # the system may allow less
 
 
-async def bind(host: str, port: int, *, reuse_port: bool = False) -> list[socket.socket]:
+async def reserve(host: str, port: int) -> list[socket.socket]:
+    """Hold a port for processes that are going to share it: the sockets are bound and do not listen.
+
+    No connection comes to them, but while they are open nobody else gets the port, even when none of the processes
+    listens just now.
+
+    Raises:
+        ConfigError: see `bind`.
+    """
+    alone = await bind(host, port, listen=False)  # fails where somebody listens, whether they would share or not
+    port = alone[0].getsockname()[1]
+    for each in alone:
+        each.close()
+    return await bind(host, port, reuse_port=True, listen=False)
+
+
+async def bind(host: str, port: int, *, reuse_port: bool = False, listen: bool = True) -> list[socket.socket]:
     """Listen on every address of the host that this machine has, on the same port.
 
     Args:
         host: a name or an address; an empty string means every interface.
         port: 0 takes a free one.
         reuse_port: several processes may listen on the same port.
+        listen: False only takes the port.
 
     Raises:
         ConfigError: the address is taken, not allowed, or not one of this machine.
@@ -28,13 +45,15 @@ async def bind(host: str, port: int, *, reuse_port: bool = False) -> list[socket
     try:
         for family, address in await _addresses(host, port):
             try:
-                sockets.append(_listen(family, address, port, reuse_port))
+                sockets.append(_bound(family, address, port, reuse_port))
             except OSError as error:
                 if error.errno not in _ABSENT:
                     raise
                 absent = error  # such as the ::1 of localhost, where IPv6 is switched off
             else:
                 port = sockets[0].getsockname()[1]
+                if listen:
+                    sockets[-1].listen(_BACKLOG)
     except OSError as error:
         for each in sockets:
             each.close()
@@ -51,7 +70,7 @@ async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, s
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
 
-def _listen(family: socket.AddressFamily, address: str, port: int, reuse_port: bool) -> socket.socket:
+def _bound(family: socket.AddressFamily, address: str, port: int, reuse_port: bool) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,7 +81,6 @@ def _listen(family: socket.AddressFamily, address: str, port: int, reuse_port: b
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.setblocking(False)
         listening.bind((address, port))
-        listening.listen(_BACKLOG)
     except OSError:
         listening.close()
         raise

@@ -109,8 +109,12 @@ class Listener:
         self._timer = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep_all)
         logger.info("listening", extra={"host": self._host, "port": self._port, "tls": self._ssl_context is not None})
 
-    async def stop(self, grace: float) -> None:
-        """Accept no more, let what is in flight finish for up to `grace` seconds, cut off the rest. May be repeated."""
+    async def stop(self, grace: float) -> int:
+        """Accept no more, let what is in flight finish for up to `grace` seconds, cut off the rest. May be repeated.
+
+        Returns:
+            How many connections were cut off.
+        """
         self._stopping = True
         acceptors, self._acceptors = self._acceptors, []
         for acceptor in acceptors:
@@ -119,11 +123,13 @@ class Listener:
             connection.shutdown()
         await self._wait_until_empty(grace)
         await self._tasks.close()
-        for connection in list(self._connections.values()):
+        cut_off = list(self._connections.values())
+        for connection in cut_off:
             connection.abort()
         await self._wait_until_empty(1.0)
         if self._timer is not None:
             self._timer.cancel()
+        return len(cut_off)
 
     async def _wait_until_empty(self, seconds: float) -> None:
         if self._connections or self._opening:

@@ -1,0 +1,93 @@
+"""The data port of a process, and the application behind it; start and stop. A whole node and a gateway have one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from google.protobuf.internal import api_implementation
+
+from shoal.core.errors import ConfigError
+from shoal.core.metrics import Metrics
+from shoal.core.ports import Models
+from shoal.core.settings.node import NodeSettings
+from shoal.serving.gateway.application import Application
+from shoal.serving.gateway.endpoints.apps import AppProxy
+from shoal.serving.gateway.endpoints.rest import Expose
+from shoal.serving.gateway.sockets.listener import Listener
+from shoal.serving.gateway.sockets.tls import context_of
+
+
+class Front:
+    """See the module. Made inside a running event loop.
+
+    Args:
+        settings: of the process.
+        models: what is served.
+        metrics: of the process.
+        expose: answers `/metrics`.
+        apps: full-custom apps by model name; may change later.
+
+    Raises:
+        ConfigError: protobuf runs on a backend that is not safe to serve with.
+    """
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        models: Models,
+        *,
+        metrics: Metrics,
+        expose: Expose,
+        apps: Mapping[str, AppProxy] | None = None,
+    ) -> None:
+        _refuse_slow_protobuf()
+        self._settings = settings
+        self._application = Application(models, metrics=metrics, expose=expose, apps=apps, rest=settings.rest)
+        self._listener = Listener(
+            host=settings.host,
+            port=settings.port,
+            http=self._application.http,
+            rpc=self._application.rpc,
+            limits=settings.wire_limits,
+            metrics=metrics,
+            ssl_context=context_of(settings),
+            reuse_port=settings.reuse_port,
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it answers, once started."""
+        return self._settings.url(self._listener.port)
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests should be sent here."""
+        return self._application.health.ready()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: the port cannot be had.
+        """
+        await self._listener.start()
+
+    def draining(self) -> None:
+        """Say that nothing new should be sent here."""
+        self._application.health.draining = True
+
+    async def stop(self, grace: float) -> bool:
+        """No new connections; finish what was accepted within `grace` seconds; whether all of it was."""
+        self.draining()
+        cut_off = await self._listener.stop(grace)
+        await self._application.close()
+        return not cut_off
+
+
+def _refuse_slow_protobuf() -> None:
+    """The pure-Python backend is slow, and deep messages exhaust its stack."""
+    if (backend := api_implementation.Type()) != "upb":
+        raise ConfigError(
+            f"protobuf runs on its {backend!r} backend, which is not safe to serve with",
+            hint="unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, and install protobuf from a wheel",
+        )

@@ -1,0 +1,7 @@
+"""The parts of a split node, a process each; `shoal serve --gateways N --proxies M` starts them (`node.tree`).
+
+gateway   the data port; its models are at proxies
+proxy     models, batches and workers; answers gateways
+peers     how they find each other
+telling   the metrics of all of them as one
+"""

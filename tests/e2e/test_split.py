@@ -1,0 +1,224 @@
+"""A node split over processes: any one of them may be lost, and nobody who asks is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+
+from shoal.client import AsyncClient
+from shoal.client.control import ControlClient
+from shoal.testing.node import RunningNode, serve
+from support.controls import clean, control_process
+from support.split import WHO, Parts, Steady, until
+from support.trouble import metric
+from support.walking import call, deploy, push_oracle, ready, right
+from support.walking import until as wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+SPLIT = ["--gateways", "2", "--proxies", "2"]
+
+
+def who(folder: Path, workers: int = 1) -> Path:
+    (folder / "who").mkdir(parents=True)
+    (folder / "who/model.py").write_text(WHO)
+    (folder / "who/model.yaml").write_text(f"limits: {{workers: {workers}}}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    """Goes on, whatever of it is killed."""
+    with serve(who(tmp_path_factory.mktemp("split") / "models", workers=2), arguments=SPLIT) as running:
+        yield running
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[RunningNode]:
+    """Is to end."""
+    with serve(who(tmp_path / "models"), arguments=["--gateways", "2"]) as running:
+        yield running
+
+
+def owner(node: RunningNode, parts: Parts) -> str:
+    """The proxy that answers for the model."""
+    with node.client() as client:
+        pid = int(client.predict_all("who", ["x"])[0].partition(":")[0])
+    return next(name for name in ("proxy-1", "proxy-2") if pid in parts.workers(name))
+
+
+def test_both_protocols_reach_the_models_through_any_gateway(lasting: RunningNode) -> None:
+    parts = Parts(lasting)
+    at = owner(lasting, parts)
+    for protocol in ("rest", "grpc"):
+        for _ in range(6):  # the kernel shares connections out among the gateways
+            with lasting.client(protocol) as client:
+                (answer,) = client.predict_all("who", ["x"])
+                assert int(answer.partition(":")[0]) in parts.workers(at)
+    assert requests.get(f"{lasting.url}/v2/health/ready", timeout=10).json() == {"ready": True}
+    assert requests.get(f"{lasting.url}/v2/models/who", timeout=10).json()["name"] == "who"
+    assert (
+        requests.post(f"{lasting.url}/v2/models/nobody/predict_all", json={"inputs": [""]}, timeout=10).status_code
+        == 404
+    )
+    text = requests.get(f"{lasting.url}/metrics", timeout=10).text
+    for name in ("gateway-1", "gateway-2", "proxy-1", "proxy-2"):
+        assert f'shoal_process_up{{process="{name}"}} 1.0' in text
+    assert f'shoal_requests_total{{process="{at}",model="who"' in text
+
+
+def test_nobody_else_can_reach_what_is_between_the_processes(lasting: RunningNode) -> None:
+    folder = Parts(lasting).folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    sockets = [path for path in folder.rglob("*") if path.is_socket()]
+    assert {path.name for path in sockets} >= {"proxy-1.sock", "proxy-2.sock", "gateway-1.sock"}
+    for path in [*sockets, *folder.glob("*.json")]:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700, path
+
+
+def test_one_after_the_other_is_killed_and_no_request_fails(lasting: RunningNode) -> None:
+    parts = Parts(lasting)
+    at = owner(lasting, parts)
+
+    async def main() -> None:
+        async with Steady(lasting, "who") as load:
+            await load.more()
+            # A worker: the other one answers, and the one that takes its place gets requests without anyone's doing.
+            before = set(parts.workers(at))
+            os.kill(min(before), signal.SIGKILL)
+            load.pids.clear()
+            await until(lambda: bool(load.pids - before))
+            # Its proxy: the other one has the model as well.
+            before = set(parts.workers(at))
+            dead = parts.pid(at)
+            os.kill(dead, signal.SIGKILL)
+            load.pids.clear()
+            await until(lambda: bool(load.pids - before))
+            await until(lambda: bool(load.pids & set(parts.workers(at))))
+            assert not load.broken
+            # A gateway: who was connected to it connects to another.
+            dead = parts.pid("gateway-1")
+            os.kill(dead, signal.SIGKILL)
+            await load.more()
+            await until(lambda: parts.pid("gateway-1") not in (0, dead))
+            await load.more()
+            assert load.broken <= 8
+            load.broken = 0
+        assert not load.failures, load.failures[:3]
+
+    asyncio.run(main())
+
+
+def test_what_was_sent_when_all_are_stopped_is_finished(node: RunningNode) -> None:
+    everything = Parts(node).all()
+
+    async def main() -> list[str]:
+        async with Steady(node, "who") as load, AsyncClient(node.url, retries=0) as client:
+            await load.more()
+            asked = [asyncio.create_task(client.predict_all("who", [f"{each} slow0.5"])) for each in range(6)]
+            await asyncio.sleep(0.2)
+            load.stopping = True
+            node.process.send_signal(signal.SIGTERM)
+            answers = await asyncio.gather(*asked)
+            await until(lambda: node.process.poll() is not None)
+        assert not load.failures, load.failures[:3]
+        return [answer.partition(":")[2] for (answer,) in answers]
+
+    assert asyncio.run(main()) == [f"{each} slow0.5" for each in range(6)]
+    assert node.process.wait(20) == 0, node.log()
+    assert not alive(everything)
+
+
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_second_signal_is_final_and_leaves_nobody_behind(node: RunningNode) -> None:
+    everything = Parts(node).all()
+    with node.client() as client, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.predict_all, "who", ["slow20"])
+        wait_until(lambda: metric(node, "shoal_hop_in_flight") > 0)
+        node.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "stopping" in node.log())
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(10) == 128 + signal.SIGTERM
+        assert asked.exception(30) is not None
+    wait_until(lambda: not alive(everything))
+
+
+def test_the_death_of_the_process_above_leaves_nobody_behind(node: RunningNode) -> None:
+    everything = Parts(node).all()
+    assert len(everything) == 4  # two gateways, a proxy, its worker
+    node.process.kill()
+    wait_until(lambda: not alive(everything))
+
+
+def test_what_is_cut_off_after_the_grace_shows_in_the_exit_code(tmp_path: Path) -> None:
+    settings = tmp_path / "shoal.yaml"
+    settings.write_text("grace_seconds: 0.5\n")
+    arguments = ["--proxies", "1", "--config", str(settings)]
+    models = who(tmp_path / "models")
+    with serve(models, arguments=arguments) as node, node.client() as client, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.predict_all, "who", ["slow20"])
+        wait_until(lambda: metric(node, "shoal_hop_in_flight") > 0)
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(20) == 1, node.log()
+        assert asked.exception(30) is not None
+
+
+def test_what_cannot_start_says_so_once_and_leaves_nobody_behind(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    command = [sys.executable, "-m", "shoal", "serve", str(tmp_path / "models"), "--port", "0", "--gateways", "2"]
+    seen = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean({}))
+    assert seen.returncode == 2
+    assert seen.stderr.count("\nshoal: nothing to serve") == 1
+    assert "Traceback" not in seen.stderr
+
+
+def test_parts_start_again_from_what_they_know_while_control_is_away(tmp_path: Path) -> None:
+    with control_process(tmp_path / "control", "--trust") as control:
+        arguments = [*SPLIT, "--control", control.url]
+        with serve(home=tmp_path / "home", arguments=arguments) as node, ControlClient(control.url) as client:
+            for name in ("steady", "called"):
+                push_oracle(client, name)
+            client.move_stage("default", "steady", "production", "1")
+            deploy(client, "steady")
+            wait_until(lambda: ready(client, "steady", 1))
+            assert call(node, "called", "x") == right("x", 1)
+            assert call(node, "steady", "a") == right("a", 1)
+            parts = Parts(node)
+            control.process.kill()
+            control.process.wait()
+            names = ("proxy-1", "proxy-2", "gateway-1", "gateway-2")
+            dead = {name: parts.pid(name) for name in names}
+            for pid in dead.values():
+                os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: all(parts.pid(name) not in (0, dead[name]) for name in names))
+            for model in ("steady", "called"):
+                assert right("b", 1) == answered(node, model, "b")
+
+
+def answered(node: RunningNode, model: str, text: str) -> str:
+    """The answer, once somebody listens again."""
+    answers: list[str] = []
+
+    def asked() -> bool:
+        try:
+            answers.append(call(node, model, text))
+        except OSError:
+            return False
+        return True
+
+    wait_until(asked)
+    return answers[-1]

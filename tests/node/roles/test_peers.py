@@ -1,0 +1,114 @@
+"""How gateways and proxies find each other, and whose the services are that run without being called."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import cast
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal.core.errors import ConfigError
+from shoal.core.metrics import Metrics
+from shoal.core.settings.node import NodeSettings
+from shoal.core.settings.split import host_and_port
+from shoal.node.roles.peers import Shares, directory_of, listen
+from shoal.serving.hop.calls import Calls, RemoteDispatch
+from shoal.serving.hop.directory import PeerList, SocketFolder
+from shoal.serving.hop.policy.choice import Choice
+from shoal.serving.hop.proxy.server import ProxyServer
+from support.gateway_fakes import FakeModels
+
+
+async def a_byte(host: str, port: int, context: ssl.SSLContext) -> bytes:
+    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    try:
+        return await reader.readexactly(1)
+    finally:
+        writer.close()
+
+
+def settings(**fields: object) -> NodeSettings:
+    return NodeSettings.model_validate(fields)
+
+
+@pytest.fixture
+def peers(tmp_path: Path) -> dict[str, str]:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    paths = {name: tmp_path / f"{name}.pem" for name in ("cert", "key", "authority")}
+    certificate.cert_chain_pems[0].write_to_path(paths["cert"])
+    certificate.private_key_pem.write_to_path(paths["key"])
+    authority.cert_pem.write_to_path(paths["authority"])
+    return {name: str(path) for name, path in paths.items()}
+
+
+@given(st.lists(st.text("abc+@-", min_size=1, max_size=9), min_size=1, max_size=20), st.integers(1, 5))
+def test_a_service_is_kept_up_where_gateways_send_its_calls_and_nowhere_else(addresses: list[str], count: int) -> None:
+    names = [f"proxy-{number}" for number in range(1, count + 1)]
+    shares = {name: Shares(name, names) for name in names}
+    choice = Choice(hot_rows=100)
+    choice.update(names)
+    for address in addresses:
+        dispatch = RemoteDispatch(cast(Calls, None), address, "", pure=True)
+        assert [name for name in names if shares[name].owns(address)] == list(choice.owners(dispatch.key))
+
+
+def test_a_folder_is_of_sockets_and_addresses_are_of_machines(tmp_path: Path, peers: dict[str, str]) -> None:
+    assert isinstance(directory_of(settings(proxies_at=str(tmp_path))), SocketFolder)
+    assert isinstance(directory_of(settings(proxies_at="a:1,b:2", peers=peers)), PeerList)
+    assert isinstance(directory_of(settings(directory=tmp_path / "list", peers=peers)), PeerList)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, "needs to know its proxies"),
+        ({"proxies_at": "10.0.0.1:9090"}, "need certificates"),
+        ({"directory": "list"}, "need certificates"),
+    ],
+)
+def test_what_is_missing_is_named(fields: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        directory_of(settings(**fields))
+
+
+def test_two_directories_are_one_too_many() -> None:
+    with pytest.raises(ValueError, match="give one of them"):
+        settings(proxies_at="x", directory="y")
+
+
+@pytest.mark.parametrize("place", [None, "9090", "host:", ":9090", "host:99999", "host:port"])
+def test_a_proxy_without_a_place_to_listen_says_what_one_is(place: str | None) -> None:
+    async def main() -> None:
+        server = ProxyServer(FakeModels(), name="one", metrics=Metrics())
+        with pytest.raises(ConfigError, match="needs a place") as told:
+            await listen(server, settings(listen=place))
+        assert "unix:PATH" in told.value.hint
+
+    asyncio.run(main())
+
+
+def test_over_tcp_it_listens_with_certificates_or_not_at_all(peers: dict[str, str], tmp_path: Path) -> None:
+    async def main() -> None:
+        server = ProxyServer(FakeModels(), name="one", metrics=Metrics())
+        with pytest.raises(ConfigError, match="need certificates"):
+            await listen(server, settings(listen="127.0.0.1:0"))
+        with pytest.raises(ConfigError, match="cannot be used"):
+            await listen(server, settings(listen="127.0.0.1:0", peers={**peers, "key": str(tmp_path / "none")}))
+        place = await listen(server, settings(listen="127.0.0.1:0", peers=peers))
+        host, port = host_and_port(place)
+        context = ssl.create_default_context(cafile=peers["authority"])
+        with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+            await a_byte(host, port, context)  # no certificate is shown
+        await server.close()
+
+    asyncio.run(main())
+
+
+def test_an_address_with_colons_of_its_own_is_in_brackets() -> None:
+    assert host_and_port("[::1]:80") == ("::1", 80)
