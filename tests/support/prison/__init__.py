@@ -19,6 +19,7 @@ from support.raw_worker import RawWorker
 
 CODE = Path(__file__).parent / "hostile_model.py"
 SECRET = "canary-5d1f"
+RULES = Rules(processes=64)
 
 
 class Prison:
@@ -77,9 +78,7 @@ def scene() -> Iterator[Path]:
 
 
 @contextmanager
-def prison(
-    folder: Path, *, rules: Rules = Rules(processes=64), ordinary: bool = False, **fields: object
-) -> Iterator[Prison]:  # noqa: B008
+def prison(folder: Path, *, rules: Rules = RULES, ordinary: bool = False, **fields: object) -> Iterator[Prison]:
     """A worker for the hostile model of a scene.
 
     Args:
