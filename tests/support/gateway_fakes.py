@@ -13,6 +13,7 @@ from typing import Any
 from shoal.core._generated import shoal_inference_pb2 as pb
 from shoal.core.call import Call, Format
 from shoal.core.errors import InvalidInput, NotFound, NotReady, ShoalError
+from shoal.core.limits import TenantLimits
 from shoal.core.metrics import Metrics
 from shoal.core.model import Batching, Limits, ModelSpec, ModelState
 from shoal.core.types import Signature, TensorSpec
@@ -21,6 +22,7 @@ from shoal.serving.gateway.application import Application
 from shoal.serving.gateway.endpoints.apps import AppProxy
 from shoal.serving.gateway.exchange import Exchange, Headers, Rpc, Streaming, Unary
 from shoal.serving.gateway.guard.guard import Guard
+from shoal.serving.gateway.quotas import Quotas
 
 
 class FakeExchange(Exchange):
@@ -279,12 +281,21 @@ class Gateway:
     """The application over fakes, with short ways to ask it."""
 
     def __init__(
-        self, *handles: FakeHandle, apps: dict[str, AppProxy] | None = None, guard: Guard | None = None
+        self,
+        *handles: FakeHandle,
+        apps: dict[str, AppProxy] | None = None,
+        guard: Guard | None = None,
+        tenants: dict[str, TenantLimits] | None = None,
     ) -> None:
         self.models = FakeModels(*(handles or default_handles()))
         self.metrics = Metrics()
         self.application = Application(
-            self.models, metrics=self.metrics, expose=lambda tell: tell(*expose(self.metrics)), apps=apps or {}, guard=guard
+            self.models,
+            metrics=self.metrics,
+            expose=lambda tell: tell(*expose(self.metrics)),
+            apps=apps or {},
+            guard=guard,
+            quotas=None if tenants is None else Quotas(tenants, tenants.get("default"), metrics=self.metrics),
         )
 
     def ask(

@@ -7,6 +7,7 @@
     ├── Unauthenticated         nobody knows who asks
     │   └── TooManyAttempts     wrong credentials came too often from there
     ├── PermissionDenied        who asks may not do this
+    ├── QuotaExceeded           the tenant asks for more than it may
     ├── NotFound                no such model, version, route
     ├── Conflict                it is there already, or has changed meanwhile; nothing was done
     ├── CorruptArtifact         files are not what their digests say
@@ -84,6 +85,10 @@ class TooManyAttempts(Unauthenticated):
 
 class PermissionDenied(ShoalError):
     code = "permission_denied"
+
+
+class QuotaExceeded(ShoalError):
+    code = "quota_exceeded"
 
 
 class NotFound(ShoalError):

@@ -38,3 +38,24 @@ class WireLimits:
     streams: int = 256
     pipeline: int = 32
     write_buffer_bytes: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantLimits:
+    """What one tenant may ask for, and its part where there is not enough for all.
+
+    Attributes:
+        rate: requests a second in the long run, or None: as many as it likes.
+        burst: requests at once after a pause, or None: those of a second.
+        rows_per_second: rows in the long run, or None.
+        rows_burst: rows at once, or None: those of a second.
+        concurrency: requests without an outcome, or None.
+        weight: its share of a model's workers, against those of others that wait for the same model.
+    """
+
+    rate: float | None = None
+    burst: float | None = None
+    rows_per_second: float | None = None
+    rows_burst: float | None = None
+    concurrency: int | None = None
+    weight: float = 1.0

@@ -3,7 +3,7 @@ import pytest
 from shoal.core import errors
 from shoal.core.call import Format
 from shoal.core.model import ModelState
-from shoal.serving.gateway import inference
+from shoal.serving.gateway import calls
 from support.gateway_fakes import FakeExchange, FakeRpc, Gateway, handle, proto, v2
 
 INFER = "/v2/models/iris/infer"
@@ -69,7 +69,28 @@ def test_priorities_are_levels(priority: int, level: int) -> None:
     message.parameters["priority"].uint64_param = priority
     served.infer(message.SerializeToString())
     assert [call.level for call in served.models.find("iris").dispatch.calls] == [level, level]
-    assert inference.level_of(priority) == level
+    assert calls.level_of(priority) == level
+
+
+@pytest.mark.parametrize(
+    ("name", "priority", "level"),
+    [("interactive", 0, 1), ("batch", 0, 2), ("shadow", 0, 3), ("batch", 1, 2), ("batch", 4, 3), ("interactive", 3, 2)],
+)
+def test_of_class_and_priority_the_less_urgent_counts(name: str, priority: int, level: int) -> None:
+    served, headers = gateway(), {b"x-shoal-class": name.encode()}
+    served.ask("POST", INFER, v2(parameters={"priority": priority}), headers)
+    message = proto()
+    message.parameters["priority"].uint64_param = priority
+    served.infer(message.SerializeToString(), FakeRpc(headers))
+    assert [call.level for call in served.models.find("iris").dispatch.calls] == [level, level]
+
+
+@pytest.mark.parametrize("name", [b"", b"urgent", b"Batch", b"batch, shadow"])
+def test_a_class_that_does_not_exist_is_refused(name: bytes) -> None:
+    served = gateway()
+    answer = served.ask("POST", INFER, v2(), {b"x-shoal-class": name}).answer
+    assert (answer.status, answer.json()["field"]) == (400, "x-shoal-class")
+    assert served.infer(proto().SerializeToString(), FakeRpc({b"x-shoal-class": name})).code == 3
 
 
 def test_binary_tensors_go_as_they_are() -> None:

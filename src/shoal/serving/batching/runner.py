@@ -18,6 +18,8 @@ from shoal.serving.batching.batcher import Batcher
 from shoal.serving.batching.instruments import Instruments, ModelInstruments
 from shoal.serving.batching.ledger import Ledger
 from shoal.serving.batching.load import Load, cpu_seconds
+from shoal.serving.batching.queue import alike
+from shoal.serving.batching.turns import WeightOf
 from shoal.serving.batching.workers import ModelWorkers
 from shoal.serving.pool.pool import Pool
 
@@ -33,6 +35,7 @@ class ModelRunner:
         clock: monotonic seconds.
         command: how a worker is started; None: with the interpreter that the spec names.
         labels: model and version in the metrics, if they are to be told under another name.
+        weight_of: tenants' shares of what the workers can do.
         workers: a seat in a shared pool, say; None: a pool of dedicated workers, started by `command`.
 
     Attributes:
@@ -49,6 +52,7 @@ class ModelRunner:
         command: tuple[str, ...] | None = None,
         workers: ModelWorkers | None = None,
         labels: tuple[str, str] | None = None,
+        weight_of: WeightOf = alike,
     ) -> None:
         self.spec = spec
         self.pool: ModelWorkers = Pool(spec, clock=clock, command=command) if workers is None else workers
@@ -65,6 +69,7 @@ class ModelRunner:
             pure=spec.pure,
             name=f"{spec.name}/{spec.version}",
             parallel=spec.limits.workers,
+            weight_of=weight_of,
         )
         self.dispatch.refuse(partial(_not_ready, spec.name, "it is loading"))
         self.pool.on_room = self.dispatch.flush

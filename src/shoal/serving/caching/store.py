@@ -37,6 +37,11 @@ class AnswerStore:
         self.bytes = 0
         self._entries: OrderedDict[tuple[Share, bytes], _Entry] = OrderedDict()
 
+    def resize(self, max_bytes: int) -> None:
+        """Keep so much from now on; the least recently used answers go at once."""
+        self.max_bytes = max_bytes
+        self._fit()
+
     def share(self, max_bytes: int, instruments: CacheInstruments) -> Share:
         """A service's part of the store."""
         return Share(self, max_bytes, instruments)
@@ -48,6 +53,9 @@ class AnswerStore:
         """Keep an answer, and let the least recently used ones go until there is room; called by `Share`."""
         self._entries[share, key] = entry
         self.bytes += entry.bytes
+        self._fit()
+
+    def _fit(self) -> None:
         while self.bytes > self.max_bytes:
             oldest, old = next(iter(self._entries)), self._entries
             old[oldest].share.evict(oldest[1])

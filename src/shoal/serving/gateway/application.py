@@ -16,6 +16,7 @@ from shoal.serving.gateway.endpoints.rest import Expose
 from shoal.serving.gateway.exchange import Exchange, HttpApp
 from shoal.serving.gateway.guard.guard import Guard
 from shoal.serving.gateway.problems import Refusals
+from shoal.serving.gateway.quotas import Quotas
 from shoal.serving.gateway.routes import Router
 from shoal.serving.gateway.seeking import Seeker
 
@@ -29,6 +30,7 @@ class Application:
         expose: tells the metrics as text and its content type, now or later.
         apps: full-custom apps by model name; may change later.
         guard: knows who may do what; by default everybody may do everything.
+        quotas: count what tenants ask for; by default nobody counts.
         rest: whether REST requests are answered; health and metrics are in any case.
 
     Attributes:
@@ -46,6 +48,7 @@ class Application:
         expose: Expose,
         apps: Mapping[str, AppProxy] | None = None,
         guard: Guard | None = None,
+        quotas: Quotas | None = None,
         rest: bool = True,
     ) -> None:
         refusals = Refusals(
@@ -67,6 +70,7 @@ class Application:
             apps={} if apps is None else apps,
             seeker=self._seeker,
             guard=guard,
+            quotas=quotas,
         )
         self.http: HttpApp = router if rest else OperationsOnly(router, refusals)
         self.rpc = rpc_methods(
@@ -77,6 +81,7 @@ class Application:
             health_service=self._watchers,
             seeker=self._seeker,
             guard=guard,
+            quotas=quotas,
         )
 
     async def close(self) -> None:

@@ -1,12 +1,14 @@
 """The data plane of the gateway: a request for inference becomes a `Call` and is handed to its model.
 
 REST and gRPC do the same, in this order: find the model, peek at the body (never decode it), work out the deadline,
-submit. The answer comes back by a method call of the `Call`, which writes it to where the request came from. A request
-that is wrong is refused here, before anything is queued, and counted by its code; a model that is not ready refuses by
-itself, as an outcome of the call.
+ask whether the tenant has any of its quota left, submit. The answer comes back by a method call of the `Call`, which
+writes it to where the request came from. A request that is wrong is refused here, before anything is queued, and
+counted by its code; a model that is not ready refuses by itself, as an outcome of the call.
 
 The deadline is the least of: the model's own limit, the V2 parameter `timeout` (µs), the header `x-request-timeout-ms`,
 and for gRPC `grpc-timeout`. All count from the request's first byte.
+
+How urgent it is: the less urgent of V2's parameter `priority` and the header `x-shoal-class`.
 """
 
 from __future__ import annotations
@@ -14,22 +16,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from shoal.core.call import Call, Dispatch, Format, State
+from shoal.core.call import Format
 from shoal.core.errors import InvalidInput, NotFound, ShoalError, Unsupported
 from shoal.core.ports import ModelHandle, Models
-from shoal.serving.gateway import lookup, peek, peek_proto, problems, request_ids
+from shoal.serving.gateway import lookup, peek, peek_proto
+from shoal.serving.gateway.calls import (
+    BINARY,
+    CLASS_HEADER,
+    HttpCall,
+    MeteredHttpCall,
+    MeteredRpcCall,
+    RpcCall,
+    classed,
+)
 from shoal.serving.gateway.exchange import JSON, Exchange, Rpc
 from shoal.serving.gateway.guard import needs
 from shoal.serving.gateway.guard.guard import Guard
 from shoal.serving.gateway.problems import Refusals, UnsupportedMediaType
+from shoal.serving.gateway.quotas import Quotas
 from shoal.serving.gateway.seeking import Seeker
 
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 LENGTH_HEADER = b"inference-header-content-length"
-BINARY = b"application/octet-stream"
-
-LEVELS = 4
-"""Priority levels: V2's priority 1 is level 0, the default is level 1, and what is lower than 4 counts as 4."""
 
 MEMO = 4096
 """Targets that a gRPC call names, remembered by their bytes."""
@@ -44,104 +52,20 @@ _MEDIA_TYPES = {None, JSON, BINARY, b"application/json; charset=utf-8", b"applic
 _ALIASES = {JSON, BINARY, b"application/x-www-form-urlencoded"}
 
 
-class HttpCall(Call):
-    """A REST request on its way. All is set here, without `Call`'s own constructor: this runs once per request."""
-
-    __slots__ = ("_dispatch", "_exchange")
-
-    def __init__(
-        self,
-        format: Format,
-        exchange: Exchange,
-        dispatch: Dispatch,
-        seconds: float,
-        json_length: int,
-        seen: peek.Peek,
-        tenant: str,
-    ) -> None:
-        rows, priority, _ = seen
-        self.format = format
-        self.body = exchange.body
-        self.json_length = json_length
-        self.rows = rows
-        self.level = level_of(priority) if priority else 1
-        self.arrived = arrived = exchange.arrived
-        self.deadline = arrived + seconds
-        self.tenant = tenant
-        self.attempts = 0
-        self.state = State.QUEUED
-        self._exchange = exchange
-        self._dispatch = dispatch
-        exchange.on_gone = self.gone
-
-    def on_answer(self, body: bytes, json_length: int) -> None:
-        exchange = self._exchange
-        exchange.on_gone = None  # also takes apart the cycle of exchange and call
-        if json_length < 0 and request_ids.HEADER not in exchange.headers:
-            exchange.respond(200, body)
-        elif json_length < 0:
-            exchange.respond(200, body, JSON, problems.given_id(exchange.headers))
-        else:
-            length = (b"Inference-Header-Content-Length", b"%d" % json_length)
-            exchange.respond(200, body, BINARY, (length, *problems.given_id(exchange.headers)))
-
-    def on_error(self, error: ShoalError) -> None:
-        problems.answer_error(self._exchange, error)
-
-    def gone(self) -> None:
-        self._exchange.on_gone = None
-        self._dispatch.cancel(self)
-
-
-class RpcCall(Call):
-    """A gRPC request on its way; made like `HttpCall`."""
-
-    __slots__ = ("_dispatch", "_rpc")
-
-    def __init__(
-        self, rpc: Rpc, message: bytes, dispatch: Dispatch, deadline: float, seen: peek.Peek, tenant: str
-    ) -> None:
-        rows, priority, _ = seen
-        self.format = Format.V2_PROTO
-        self.body = message
-        self.json_length = -1
-        self.rows = rows
-        self.level = level_of(priority) if priority else 1
-        self.arrived = rpc.arrived
-        self.deadline = deadline
-        self.tenant = tenant
-        self.attempts = 0
-        self.state = State.QUEUED
-        self._rpc = rpc
-        self._dispatch = dispatch
-        rpc.on_gone = self.gone
-
-    def on_answer(self, body: bytes, json_length: int) -> None:
-        rpc = self._rpc
-        rpc.on_gone = None
-        rpc.finish(body)
-
-    def on_error(self, error: ShoalError) -> None:
-        problems.fail_rpc(self._rpc, error)
-
-    def gone(self) -> None:
-        self._rpc.on_gone = None
-        self._dispatch.cancel(self)
-
-
 class HttpEndpoint:
     """What answers POSTs to one model's path in one format; asks for the handle anew with each request.
 
-    `missing` is given the requests that find no model.
+    `missing` is given the requests that find no model; `quotas` count what tenants ask for, if there are any.
     """
 
-    __slots__ = ("_format", "_guard", "_missing", "_models", "_name", "_peek", "_refusals", "_version")
+    __slots__ = ("_format", "_guard", "_missing", "_models", "_name", "_peek", "_quotas", "_refusals", "_version")
 
     def __init__(
         self,
         models: Models,
         refusals: Refusals,
         guard: Guard,
+        quotas: Quotas | None,
         name: str,
         version: str,
         format: Format,
@@ -150,6 +74,7 @@ class HttpEndpoint:
         self._models = models
         self._refusals = refusals
         self._guard = guard
+        self._quotas = quotas
         self._name = name
         self._version = version
         self._format = format
@@ -183,18 +108,29 @@ class HttpEndpoint:
         seconds = handle.spec.limits.timeout_seconds
         if seen.timeout or TIMEOUT_HEADER in headers:
             seconds = least_timeout(seconds, seen.timeout, headers)
+        if CLASS_HEADER in headers:
+            seen = classed(seen, headers[CLASS_HEADER])
         dispatch = handle.dispatch
-        dispatch.submit(HttpCall(self._format, exchange, dispatch, seconds, json_length, seen, tenant))
+        if self._quotas is None:
+            dispatch.submit(HttpCall(self._format, exchange, dispatch, seconds, json_length, seen, tenant))
+            return
+        meter = self._quotas.enter(tenant, seen.rows, exchange.arrived)
+        call = MeteredHttpCall(self._format, exchange, dispatch, seconds, json_length, seen, tenant)
+        call.meter = meter
+        dispatch.submit(call)
 
 
 class RpcEndpoint:
     """What answers `ModelInfer`."""
 
-    def __init__(self, models: Models, refusals: Refusals, seeker: Seeker, guard: Guard) -> None:
+    def __init__(
+        self, models: Models, refusals: Refusals, seeker: Seeker, guard: Guard, quotas: Quotas | None
+    ) -> None:
         self._models = models
         self._refusals = refusals
         self._seeker = seeker
         self._guard = guard
+        self._quotas = quotas
         self._known: dict[bytes, Target] = {}
         self._peeks = peek_proto.Peeks()
 
@@ -254,13 +190,16 @@ class RpcEndpoint:
         deadline = rpc.arrived + seconds
         if rpc.deadline is not None and rpc.deadline < deadline:
             deadline = rpc.deadline
+        if CLASS_HEADER in rpc.metadata:
+            seen = classed(seen, rpc.metadata[CLASS_HEADER])
         dispatch = handle.dispatch
-        dispatch.submit(RpcCall(rpc, message, dispatch, deadline, seen, tenant))
-
-
-def level_of(priority: int) -> int:
-    """V2's `priority` (0: default, 1: highest) as a level of the queue (0: most urgent)."""
-    return 1 if priority == 0 else min(priority, LEVELS) - 1
+        if self._quotas is None:
+            dispatch.submit(RpcCall(rpc, message, dispatch, deadline, seen, tenant))
+            return
+        meter = self._quotas.enter(tenant, seen.rows, rpc.arrived)
+        call = MeteredRpcCall(rpc, message, dispatch, deadline, seen, tenant)
+        call.meter = meter
+        dispatch.submit(call)
 
 
 def least_timeout(seconds: float, microseconds: int, headers: Mapping[bytes, bytes]) -> float:

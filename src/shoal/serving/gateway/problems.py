@@ -7,6 +7,7 @@
     unauthenticated                401   UNAUTHENTICATED       with WWW-Authenticate
     too_many_attempts              429   RESOURCE_EXHAUSTED    with Retry-After
     permission_denied              403   PERMISSION_DENIED
+    quota_exceeded                 429   RESOURCE_EXHAUSTED    with Retry-After, and pushback for gRPC
     not_found                      404   NOT_FOUND
     conflict                       409   ABORTED
     corrupt_artifact               502   DATA_LOSS
@@ -82,6 +83,7 @@ OUTCOMES: dict[str, Outcome] = {
     "unauthenticated": Outcome(401, 16),
     "too_many_attempts": Outcome(429, 8),
     "permission_denied": Outcome(403, 7),
+    "quota_exceeded": Outcome(429, 8),
     "not_found": Outcome(404, 5),
     "conflict": Outcome(409, 10),
     "corrupt_artifact": Outcome(502, 15),

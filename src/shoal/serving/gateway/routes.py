@@ -28,6 +28,7 @@ from shoal.serving.gateway.guard.needs import MODEL, V1_MODEL
 from shoal.serving.gateway.inference import HttpEndpoint
 from shoal.serving.gateway.paths import Handler, Params, Route
 from shoal.serving.gateway.problems import Refusals
+from shoal.serving.gateway.quotas import Quotas
 from shoal.serving.gateway.seeking import Seeker
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Router:
         apps: the full-custom app of a model by the model's name; may change while the router lives.
         seeker: looks for models that are not known here.
         guard: knows who may do what.
+        quotas: count what tenants ask for, or None.
 
     Attributes:
         routes: all that there are.
@@ -66,12 +68,14 @@ class Router:
         apps: Mapping[str, AppProxy],
         seeker: Seeker,
         guard: Guard,
+        quotas: Quotas | None,
     ) -> None:
         self._models = models
         self._refusals = refusals
         self._apps = apps
         self._seeker = seeker
         self._guard = guard
+        self._quotas = quotas
         rest = Rest(health, repository, refusals, expose)
         self._table = paths.Table([*_routes(rest, DocsPages(guard)), *self._inference_routes()])
         self._app_route = _route("*", "/models/{model}/app", self._app)
@@ -134,7 +138,9 @@ class Router:
         def handle(exchange: Exchange, params: Params, models: Models) -> None:
             name, version = params["model"], params.get("version", "")
             lookup.find(models, name, version)
-            endpoint = HttpEndpoint(self._models, self._refusals, self._guard, name, version, format, self._forget)
+            endpoint = HttpEndpoint(
+                self._models, self._refusals, self._guard, self._quotas, name, version, format, self._forget
+            )
             self._remember(exchange.target, endpoint)
             endpoint(exchange)
 

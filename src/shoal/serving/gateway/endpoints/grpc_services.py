@@ -26,6 +26,7 @@ from shoal.serving.gateway.guard import needs
 from shoal.serving.gateway.guard.guard import Guard
 from shoal.serving.gateway.inference import RpcEndpoint
 from shoal.serving.gateway.problems import Refusals
+from shoal.serving.gateway.quotas import Quotas
 from shoal.serving.gateway.seeking import Seeker
 
 SERVICE = b"/inference.GRPCInferenceService/"
@@ -45,11 +46,12 @@ def rpc_methods(
     health_service: HealthService,
     seeker: Seeker,
     guard: Guard,
+    quotas: Quotas | None,
 ) -> RpcMethods:
     """Path -> method for everything that this server answers over gRPC."""
     service = InferenceService(models, refusals, health, repository, seeker, guard)
     return {
-        SERVICE + b"ModelInfer": Unary(RpcEndpoint(models, refusals, seeker, guard)),
+        SERVICE + b"ModelInfer": Unary(RpcEndpoint(models, refusals, seeker, guard, quotas)),
         **service.methods(),
         **health_service.methods(),
         **reflection_methods(models, refusals, guard),
