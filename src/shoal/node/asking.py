@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from shoal.client.control import ControlClient
 from shoal.client.retry import Retries
+from shoal.core.access import AccessTable
 from shoal.core.errors import ShoalError, Unavailable
 from shoal.core.routes import Feed, NodeStatus, Route
 
@@ -55,6 +56,10 @@ class Asking:
     async def report(self, status: NodeStatus) -> None:
         """See `Control`."""
         await self._ask(lambda client: client.report(status))
+
+    async def access(self) -> AccessTable:
+        """Whom control lets in."""
+        return await self._ask(lambda client: client.access())
 
     def close(self) -> None:
         """Ask nothing any more; what is under way is not waited for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from google.protobuf.internal import api_implementation
 
@@ -10,9 +10,13 @@ from shoal.core.errors import ConfigError
 from shoal.core.metrics import Metrics
 from shoal.core.ports import Models
 from shoal.core.settings.node import NodeSettings
+from shoal.core.settings.tenants import DEFAULT, are_limited, limits_of
+from shoal.node.access import Access
+from shoal.node.asking import Asking
 from shoal.serving.gateway.application import Application
 from shoal.serving.gateway.endpoints.apps import AppProxy
 from shoal.serving.gateway.endpoints.rest import Expose
+from shoal.serving.gateway.quotas import Quotas
 from shoal.serving.gateway.sockets.listener import Listener
 from shoal.serving.gateway.sockets.tls import context_of
 
@@ -25,6 +29,7 @@ class Front:
         models: what is served.
         metrics: of the process.
         expose: answers `/metrics`.
+        control: where control answers that says whom to let in; None where the models are files.
         apps: full-custom apps by model name; may change later.
 
     Raises:
@@ -38,11 +43,22 @@ class Front:
         *,
         metrics: Metrics,
         expose: Expose,
+        control: Callable[[], str] | None = None,
         apps: Mapping[str, AppProxy] | None = None,
     ) -> None:
         _refuse_slow_protobuf()
         self._settings = settings
-        self._application = Application(models, metrics=metrics, expose=expose, apps=apps, rest=settings.rest)
+        self._asking = Asking(control) if control else None
+        self._access = Access(settings, self._asking)
+        self._application = Application(
+            models,
+            metrics=metrics,
+            expose=expose,
+            guard=self._access.guard,
+            quotas=_quotas(settings, metrics),
+            apps=apps,
+            rest=settings.rest,
+        )
         self._listener = Listener(
             host=settings.host,
             port=settings.port,
@@ -65,12 +81,17 @@ class Front:
         return self._application.health.ready()
 
     async def start(self) -> None:
-        """Listen.
+        """Listen, once it is known whom to let in, as far as that is known here.
 
         Raises:
-            ConfigError: the port cannot be had.
+            ConfigError: the port cannot be had, or the keys cannot be read.
         """
+        self._access.start()
         await self._listener.start()
+
+    async def settled(self) -> None:
+        """Return when control has said whom to let in, or does not seem to."""
+        await self._access.settled()
 
     def draining(self) -> None:
         """Say that nothing new should be sent here."""
@@ -81,7 +102,18 @@ class Front:
         self.draining()
         cut_off = await self._listener.stop(grace)
         await self._application.close()
+        await self._access.stop()
+        if self._asking:
+            self._asking.close()
         return not cut_off
+
+
+def _quotas(settings: NodeSettings, metrics: Metrics) -> Quotas | None:
+    """What counts what tenants ask for; None where nobody has a quota."""
+    if not are_limited(settings.tenants):
+        return None
+    default = settings.tenants.get(DEFAULT)
+    return Quotas(limits_of(settings.tenants), default.limits if default else None, metrics=metrics)
 
 
 def _refuse_slow_protobuf() -> None:

@@ -34,6 +34,7 @@ class Node:
             self.models,
             metrics=self.metrics,
             expose=lambda tell: tell(*metrics_of(self._content, self.metrics)),
+            control=None if paths else lambda: self.control_url,
             apps=self._content.apps.proxies,
         )
 

@@ -19,10 +19,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from shoal.core.limits import WireLimits
 from shoal.core.settings import quantities, safety
+from shoal.core.settings.auth import AuthSettings
+from shoal.core.settings.confinement import ConfinementSettings
 from shoal.core.settings.outgoing import OutgoingSettings
 from shoal.core.settings.processes import read_file, validated
 from shoal.core.settings.safety import Finding
 from shoal.core.settings.split import SplitSettings
+from shoal.core.settings.tenants import TenantSettings
 from shoal.core.tls import ClientRule
 
 PREFIX = "SHOAL_"
@@ -70,6 +73,7 @@ class PoolSettings(BaseModel):
     preload: tuple[str, ...] = Field(
         (), description="Runtimes whose libraries a worker imports when it starts, such as `[sklearn, onnx]`."
     )
+    network: bool = Field(False, description="Whether its workers, and so all models in them, may use the network.")
 
 
 class CardSettings(BaseModel):
@@ -112,7 +116,17 @@ class NodeSettings(SplitSettings):
     tls_clients: ClientRule = Field(
         "required", description="Whether clients must show a certificate, with `tls_client_ca`; else they may."
     )
-    allow_remote: bool = Field(False, description="Listen beyond loopback although nobody is authenticated.")
+    auth: AuthSettings = Field(AuthSettings.model_validate({}), description="Who is let in.")
+    allow_remote: bool = Field(
+        False, description="Listen beyond loopback although nobody is authenticated, or keys travel in clear text."
+    )
+    domain: str = Field(
+        "",
+        pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$|^$",
+        max_length=200,
+        description="Domain whose sub-domains are services, such as `models.example.org`: `iris.models.example.org`, or "
+        "`iris.NAMESPACE.models.example.org`.",
+    )
     rest: bool = Field(True, description="Answer REST requests; without it only health, metrics and gRPC are answered.")
     name: str = Field(
         default_factory=socket.gethostname, min_length=1, max_length=128, description="What control calls this node."
@@ -133,9 +147,23 @@ class NodeSettings(SplitSettings):
         description="Shared pools by name; services ask for `shared` unless they say more.",
     )
     devices: tuple[CardSettings, ...] = Field((), description="Accelerators that services may ask for.")
+    confinement: ConfinementSettings = Field(
+        ConfinementSettings.model_validate({}), description="What the workers may do."
     )
     outgoing: OutgoingSettings = Field(
         OutgoingSettings.model_validate({}), description="What models may fetch from addresses that callers name."
+    )
+    tenants: dict[str, TenantSettings] = Field(
+        {}, description="What tenants may ask for, by name; `default` is for all others, and for nobody in particular."
+    )
+    memory: Size | None = Field(
+        None,
+        gt=0,
+        description="Memory that the process and its workers may take, such as `8Gi`: near it, it sheds in stages. By"
+        " default that of its cgroup, where it has a limit.",
+    )
+    waiting: Size = Field(
+        GIB, gt=0, description="Bytes of requests that may wait for workers, of all models of a process together."
     )
     limits: LimitsSettings = Field(LimitsSettings(), description="What one client may cost.")  # type: ignore[valid-type]
 
@@ -148,7 +176,6 @@ class NodeSettings(SplitSettings):
     def worker_variables(self) -> dict[str, str]:
         """Environment variables of all workers of this node."""
         return self.outgoing.variables((self.port, self.control_port))
-
 
     def url(self, port: int) -> str:
         """Where clients find a data port of this node."""
@@ -222,11 +249,25 @@ def _bind(settings: NodeSettings) -> Finding:
     """Nobody but this machine reaches a port where nobody is authenticated, unless somebody has said so."""
     if is_loopback(settings.host):
         return Finding("data port", "ok", f"listens on {settings.host}, which only this machine reaches")
+    if settings.auth.required:
+        return _clear_text(settings)
     if settings.allow_remote:
         told = f"listens on {settings.host} although nobody is authenticated there"
         return Finding("data port", "warn", told, "let only those reach it who may ask every model")
     told = f"refusing to listen on {settings.host}: nobody is authenticated there"
-    hint = "listen on 127.0.0.1 behind a proxy that authenticates, or say --allow-remote to take the risk"
+    hint = "ask for keys (`auth: {mode: keys}`), listen on 127.0.0.1 behind a proxy that does, or say --allow-remote"
+    return Finding("data port", "fail", told, hint, "host")
+
+
+def _clear_text(settings: NodeSettings) -> Finding:
+    """Whoever can listen on the way has every key that passes, unless there is TLS."""
+    if settings.tls_cert:
+        return Finding("data port", "ok", f"listens on {settings.host} with TLS, and asks for keys")
+    if settings.allow_remote:
+        told = f"listens on {settings.host}, and keys travel in clear text"
+        return Finding("data port", "warn", told, "let it be reached through TLS only")
+    told = f"refusing to listen on {settings.host}: keys would travel in clear text"
+    hint = "give --tls-cert and --tls-key, or say --allow-remote where something before this speaks TLS"
     return Finding("data port", "fail", told, hint, "host")
 
 

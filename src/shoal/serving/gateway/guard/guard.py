@@ -68,6 +68,7 @@ class Guard:
 
     Args:
         required: whether a credential is needed although no key exists; without it, the first key turns the guard on.
+        waiting: whether it is not known yet if there are keys: until then nobody is let in.
         tokens: proves tokens; None: only keys count.
         clock: monotonic seconds.
         now: Unix seconds.
@@ -81,11 +82,14 @@ class Guard:
         self,
         *,
         required: bool = False,
+        waiting: bool = False,
         tokens: Tokens | None = None,
         clock: Clock = monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.on = self._required = required
+        self._required = required
+        self._waiting = waiting
+        self.on = required or waiting
         self.changes = 0
         self._tokens = tokens
         self._clock = clock
@@ -103,6 +107,7 @@ class Guard:
         self._keys = {record.id: record for record in table.keys if _is_usable(record)}
         self._known.clear()
         self._pages.clear()
+        self._waiting = False
         self.changes += 1
         self.on = self._required or bool(table.keys) or table.revision > 0
 
@@ -164,7 +169,10 @@ class Guard:
         Raises:
             Unauthenticated: no credential, or one that proves nothing.
             TooManyAttempts: too many of those came from there.
+            Unavailable: it is not known yet who is let in.
         """
+        if self._waiting:
+            raise Unavailable("it is not known yet who may ask: control has not told", retry_after=1.0)
         value = credentials.presented(headers)
         if value is None:
             raise Unauthenticated("this needs an API key or a token", hint="send it as `Authorization: Bearer KEY`")
