@@ -16,8 +16,11 @@ from shoal.core.metrics import Metrics
 from shoal.core.model import ModelSpec
 from shoal.core.settings.node import NodeSettings
 from shoal.core.settings.overrides import override
+from shoal.core.settings.tenants import weight_of
 from shoal.core.tasks import Tasks
 from shoal.node.apps import Apps
+from shoal.node.memory import used_of
+from shoal.node.pressure import PressureWatch
 from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
 from shoal.serving.hosting.folder import FolderModels
@@ -43,6 +46,15 @@ class Files:
         self.apps = Apps()
         self.models = FolderModels(self._make_runner, self._read_specs)
         self._instruments = Instruments(metrics)
+        self._weight_of = weight_of(settings.tenants)
+        self._pressure = PressureWatch(
+            lambda: (runner.dispatch for runner in self.runners()),
+            lambda small: None,
+            used=used_of(settings.memory),
+            waiting=settings.waiting,
+            metrics=metrics,
+            clock=monotonic,
+        )
         self._paths = list(paths)
         self._first = folder.Scan()
         self._tasks = Tasks()
@@ -61,6 +73,7 @@ class Files:
         specs = [self._adjusted(spec) for spec in self._first.specs]
         self.apps.serve(specs)
         await self.models.serve(specs)
+        self._tasks.start("memory", self._pressure.run())
         if self.settings.watch:
             trust = self.settings.trust
             watching = folder.watch(self._paths, WATCH_SECONDS, self._changed, trust=trust, first=self._first)
@@ -80,7 +93,7 @@ class Files:
         return (handle.runner for handle in self.models.all() if isinstance(handle.runner, ModelRunner))
 
     def _make_runner(self, spec: ModelSpec) -> ModelRunner:
-        return ModelRunner(spec, instruments=self._instruments, clock=monotonic)
+        return ModelRunner(spec, instruments=self._instruments, clock=monotonic, weight_of=self._weight_of)
 
     def _scan(self) -> folder.Scan:
         return folder.scan(self._paths, trust=self.settings.trust)

@@ -20,6 +20,7 @@ from shoal.core.placement.devices import Card, Cards
 from shoal.core.routes import Route
 from shoal.core.service import Device
 from shoal.core.settings.node import GIB, NodeSettings, PoolSettings, default_memory, default_workers
+from shoal.core.settings.tenants import weight_of
 from shoal.node.pools import PoolInstruments
 from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
@@ -36,6 +37,9 @@ from shoal.serving.pool.sharing import SharedSettings
 
 logger = logging.getLogger(__name__)
 
+SQUEEZE = 8
+"""By how much the prediction cache is smaller while memory is tight."""
+
 
 class Hosts:
     """Makes runners; owns the shared pools, the accelerators and the prediction cache of a node.
@@ -51,6 +55,7 @@ class Hosts:
         self._pool_instruments = PoolInstruments(metrics)
         self._cache_families = CacheFamilies(metrics)
         self._answers = AnswerStore(settings.answers)
+        self._weight_of = weight_of(settings.tenants)
         self._pools: dict[tuple[str, str], SharedPool] = {}
         self._starting: set[asyncio.Task[None]] = set()
         self._cards = Cards(
@@ -81,19 +86,32 @@ class Hosts:
         runner = self._seated(spec, route, on_evicted) if spec.placement == "shared" else self._dedicated(spec, route)
         return self._cached(runner, spec, route)
 
+    def shrink(self, small: bool) -> None:
+        """Keep fewer answers while memory is tight."""
+        self._answers.resize(self._settings.answers // (SQUEEZE if small else 1))
+
     def update_metrics(self) -> None:
         """Bring the metrics of the pools up to date."""
         self._pool_instruments.update(self._pools.values())
 
     def _dedicated(self, spec: ModelSpec, route: Route) -> ModelRunner:
         workers = Pool(spec, clock=monotonic, lend=self._lender(spec, route.service.device))
-        return ModelRunner(spec, instruments=self._instruments, clock=monotonic, workers=workers)
+        return ModelRunner(
+            spec, instruments=self._instruments, clock=monotonic, workers=workers, weight_of=self._weight_of
+        )
 
     def _seated(self, spec: ModelSpec, route: Route, on_evicted: Callable[[str], None]) -> ModelRunner:
         seat = self._pool_of(spec).seat(spec)
         seat.on_evicted = on_evicted
         labels = (f"pool:{spec.pool}", "") if route.implicit else None
-        return ModelRunner(spec, instruments=self._instruments, clock=monotonic, workers=seat, labels=labels)
+        return ModelRunner(
+            spec,
+            instruments=self._instruments,
+            clock=monotonic,
+            workers=seat,
+            labels=labels,
+            weight_of=self._weight_of,
+        )
 
     def _pool_of(self, spec: ModelSpec) -> SharedPool:
         """The pool that a model asks for; of its own environment, if it has one."""

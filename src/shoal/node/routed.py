@@ -29,7 +29,9 @@ from shoal.node.apps import Apps, FollowingApps
 from shoal.node.asking import Asking
 from shoal.node.control import OwnControl, home_folder
 from shoal.node.hosts import Hosts
+from shoal.node.memory import used_of
 from shoal.node.preparing import Preparing
+from shoal.node.pressure import PressureWatch
 from shoal.serving.batching.runner import ModelRunner
 from shoal.serving.caching.runner import CachedRunner
 from shoal.serving.hosting.following import Follower, Reporter
@@ -95,6 +97,14 @@ class Routed:
         )
         self._follower = Follower(self._asking, source, self._state, self.models)
         self._tasks = Tasks()
+        self._pressure = PressureWatch(
+            lambda: (runner.dispatch for runner in self._running()),
+            self._hosts.shrink,
+            used=used_of(settings.memory),
+            waiting=settings.waiting,
+            metrics=metrics,
+            clock=monotonic,
+        )
         following = FollowingApps(self.apps, self._tasks)
         self.models.lifecycle.on_change.append(
             lambda entry: following.changed(entry.key[0], entry.spec if entry.runner and not entry.key[1] else None)
@@ -118,6 +128,7 @@ class Routed:
         await self._follower.start()
         self._tasks.start("follow control", self._follower.run())
         self._tasks.start("report", Reporter(self._asking, lambda: self._status(url)).run())
+        self._tasks.start("memory", self._pressure.run())
         self._tasks.start("scale", Scaler(self.models.all, self.models.lifecycle, clock=monotonic).run())
 
     async def settle(self) -> None:
@@ -140,6 +151,9 @@ class Routed:
     def runners(self) -> Iterator[ModelRunner]:
         """See `content.Content`."""
         self._hosts.update_metrics()
+        return self._running()
+
+    def _running(self) -> Iterator[ModelRunner]:
         for entry in self.models.all():
             runner = entry.runner.inner if isinstance(entry.runner, CachedRunner) else entry.runner
             if isinstance(runner, ModelRunner):

@@ -26,6 +26,7 @@ from shoal.core.settings.processes import read_file, validated
 from shoal.core.settings.safety import Finding
 from shoal.core.settings.split import SplitSettings
 from shoal.core.settings.tenants import TenantSettings
+from shoal.core.settings.tenants import TenantSettings
 from shoal.core.tls import ClientRule
 
 PREFIX = "SHOAL_"
@@ -152,6 +153,18 @@ class NodeSettings(SplitSettings):
     )
     outgoing: OutgoingSettings = Field(
         OutgoingSettings.model_validate({}), description="What models may fetch from addresses that callers name."
+    )
+    tenants: dict[str, TenantSettings] = Field(
+        {}, description="What tenants may ask for, by name; `default` is for all others, and for nobody in particular."
+    )
+    memory: Size | None = Field(
+        None,
+        gt=0,
+        description="Memory that the process and its workers may take, such as `8Gi`: near it, it sheds in stages. By"
+        " default that of its cgroup, where it has a limit.",
+    )
+    waiting: Size = Field(
+        GIB, gt=0, description="Bytes of requests that may wait for workers, of all models of a process together."
     )
     tenants: dict[str, TenantSettings] = Field(
         {}, description="What tenants may ask for, by name; `default` is for all others, and for nobody in particular."

@@ -86,7 +86,9 @@ class Member:
 
 def proxies(settings: NodeSettings, paths: Sequence[Path], folder: Path, port: int) -> list[Member]:
     """The proxies of a node; each is a node of its own to control, with its own state."""
-    own = settings.model_copy(update={**_ALONE, "port": port})
+    count = settings.proxies or 1
+    room = {"memory": settings.memory and settings.memory // count, "waiting": max(1, settings.waiting // count)}
+    own = settings.model_copy(update={**_ALONE, **room, "port": port})
     return [_proxy(own, paths, Membership(folder, name)) for name in proxy_names(settings)]
 
 
@@ -98,9 +100,9 @@ def proxy_names(settings: NodeSettings) -> list[str]:
 def gateways(settings: NodeSettings, paths: Sequence[Path], folder: Path, port: int) -> list[Member]:
     """The gateways of a node, on one port."""
     what = "--files" if paths else "--registry"
-    own = settings.model_copy(
-        update={**_ALONE, "port": port, "reuse_port": True, "proxies_at": str(folder / PROXIES), "directory": None}
-    )
+    tenants = {name: each.part(settings.gateways or 1) for name, each in settings.tenants.items()}
+    place = {"port": port, "reuse_port": True, "proxies_at": str(folder / PROXIES), "directory": None}
+    own = settings.model_copy(update={**_ALONE, **place, "tenants": tenants})
     names = [f"gateway-{number}" for number in range(1, (settings.gateways or 1) + 1)]
     return [Member("gateway", Membership(folder, name), own, (what,)) for name in names]
 
