@@ -11,13 +11,11 @@ from shoal.core.metrics import Metrics
 from shoal.core.ports import Models
 from shoal.core.settings.node import NodeSettings
 from shoal.core.settings.tenants import DEFAULT, are_limited, limits_of
-from shoal.core.settings.tenants import DEFAULT, are_limited, limits_of
 from shoal.node.access import Access
 from shoal.node.asking import Asking
 from shoal.serving.gateway.application import Application
 from shoal.serving.gateway.endpoints.apps import AppProxy
 from shoal.serving.gateway.endpoints.rest import Expose
-from shoal.serving.gateway.quotas import Quotas
 from shoal.serving.gateway.quotas import Quotas
 from shoal.serving.gateway.sockets.listener import Listener
 from shoal.serving.gateway.sockets.tls import context_of
@@ -57,10 +55,8 @@ class Front:
             metrics=metrics,
             expose=expose,
             guard=self._access.guard,
-            quotas=_quotas(settings,
-            metrics),
-            apps=apps,
             quotas=_quotas(settings, metrics),
+            apps=apps,
             rest=settings.rest,
         )
         self._listener = Listener(
@@ -110,14 +106,6 @@ class Front:
         if self._asking:
             self._asking.close()
         return not cut_off
-
-
-def _quotas(settings: NodeSettings, metrics: Metrics) -> Quotas | None:
-    """What counts what tenants ask for; None where nobody has a quota."""
-    if not are_limited(settings.tenants):
-        return None
-    default = settings.tenants.get(DEFAULT)
-    return Quotas(limits_of(settings.tenants), default.limits if default else None, metrics=metrics)
 
 
 def _quotas(settings: NodeSettings, metrics: Metrics) -> Quotas | None:
