@@ -26,7 +26,7 @@ from shoal.serving.hop.policy.health import Pulse, Standing
 from shoal.serving.hop.settings import HopSettings
 
 if TYPE_CHECKING:
-    from shoal.serving.hop.calls import Pending
+    from shoal.serving.hop.dispatch import Pending
 
 logger = logging.getLogger(__name__)
 

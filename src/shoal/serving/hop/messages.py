@@ -162,10 +162,19 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Description(msgspec.Struct, frozen=True, array_like=True):
-    """The answer to ``describe``: the version that was asked for, and all versions of the model, oldest first."""
+    """The answer to ``describe``.
+
+    Attributes:
+        wanted: the version that was asked for.
+        versions: all versions of the model, oldest first.
+        statistics: of each of them, at this proxy.
+        explained: see `core.ports.Models.explain`.
+    """
 
     wanted: Facts
     versions: list[Facts]
+    statistics: list[dict[str, Any]]
+    explained: dict[str, Any]
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True):

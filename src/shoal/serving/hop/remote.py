@@ -3,15 +3,18 @@
 What was asked for before is answered from memory, whatever the proxies do; what is not known is looked for once for all
 who ask. What is used is refreshed in the background, so a change of a model is seen within a second or two; requests
 themselves always get the word of the proxy.
+
+What is told of a model in figures, its statistics and `explain`, is known here for a moment only. After that it counts
+as not known: whoever asks is told `NotFound`, and `discover` brings it anew, as with a model that is not known at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -20,26 +23,27 @@ from shoal.core.errors import NotFound, ShoalError, Unavailable
 from shoal.core.metrics import Metrics
 from shoal.core.tasks import Tasks
 from shoal.serving.hop import messages
-from shoal.serving.hop.calls import Calls, RemoteDispatch
+from shoal.serving.hop.calls import Calls
 from shoal.serving.hop.directory import Directory
-from shoal.serving.hop.handles import Object, RemoteHandle, added
 from shoal.serving.hop.instruments import HopInstruments
 from shoal.serving.hop.link import Link
-from shoal.serving.hop.messages import Ask, Facts, Known, What
+from shoal.serving.hop.messages import Description, Known
 from shoal.serving.hop.proxies import Proxies
-from shoal.serving.hop.proxy.telling import mark_of
 from shoal.serving.hop.settings import HopSettings
+from shoal.serving.hop.told.asking import Asking
+from shoal.serving.hop.told.handles import Object, RemoteHandle
+from shoal.serving.hop.told.memory import Key, Memory
 
 logger = logging.getLogger(__name__)
-
-Key = tuple[str, str]
 
 UNKNOWN_SECONDS = 2.0
 """How long a proxy's word that there is no such model is believed."""
 UNKNOWN_KEPT = 4096
 """Names of which that is remembered."""
-KEPT = 100_000
-"""Models that are remembered; when there are more, those that nobody uses are forgotten."""
+FRESH_SECONDS = 1.0
+"""How long figures are good."""
+LOOKED_SECONDS = 60.0
+"""How long after somebody has looked at the list of all models it is kept fresh."""
 AT_ONCE = 1000
 """Models that one question asks for anew."""
 
@@ -64,29 +68,20 @@ class RemoteModels:
         settings: HopSettings | None = None,
         name: str = "",
     ) -> None:
-        self._settings = settings or HopSettings()
+        self._settings = settings = settings or HopSettings()
         self._clock = clock
         instruments = HopInstruments(metrics)
-        self.proxies = Proxies(
-            directory,
-            name=name or f"gateway-{os.getpid()}",
-            settings=self._settings,
-            clock=clock,
-            instruments=instruments,
-        )
-        self.calls = Calls(
-            self.proxies,
-            settings=self._settings,
-            clock=clock,
-            loop=asyncio.get_running_loop(),
-            instruments=instruments,
-        )
-        self.calls.on_unknown = self._forget
-        self._handles: dict[Key, RemoteHandle] = {}
-        self._versions: dict[str, list[RemoteHandle]] = {}
-        self._listed: list[RemoteHandle] = []
+        name = name or f"gateway-{os.getpid()}"
+        self.proxies = Proxies(directory, name=name, settings=settings, clock=clock, instruments=instruments)
+        loop = asyncio.get_running_loop()
+        self.calls = Calls(self.proxies, settings=settings, clock=clock, loop=loop, instruments=instruments)
+        self._memory = Memory(self.calls, self._need_figures)
+        self.calls.on_unknown = self._memory.forget
+        self._asking = Asking(self.proxies, settings.ask_seconds)
         self._unknown: dict[Key, float] = {}
+        self._wanted: set[str] = set()
         self._looking: dict[Key, asyncio.Task[ShoalError | None]] = {}
+        self._looked_at = self._listed_at = -LOOKED_SECONDS
         self._tasks = Tasks()
 
     async def start(self) -> None:
@@ -100,16 +95,9 @@ class RemoteModels:
         self.calls.close()
         await self.proxies.close()
 
-    # What the gateway asks on a request's way
-
     def find(self, name: str, version: str = "") -> RemoteHandle:
         """See `core.ports.Models.find`."""
-        handle = self._handles.get((name, version))
-        if handle is None:
-            what = f"model {name!r} has no version {version!r}" if version else f"there is no model {name!r}"
-            raise NotFound(what, hint="`shoal models` and `shoal services` list what there is")
-        handle.used = True
-        return handle
+        return self._memory.find(name, version)
 
     def discoverable(self, name: str, version: str = "") -> bool:
         """See `core.ports.Models.discoverable`."""
@@ -128,53 +116,29 @@ class RemoteModels:
         if error is not None:
             raise type(error)(error.message, hint=error.hint, retry_after=error.retry_after)
 
-    async def _look_for(self, key: Key) -> ShoalError | None:
-        """Ask, once for all who want to know; what went wrong, if anything did."""
-        try:
-            told = await self._ask_owner("describe", *key)
-        except NotFound as error:
-            if len(self._unknown) >= UNKNOWN_KEPT:
-                self._unknown.clear()
-            self._unknown[key] = self._clock() + UNKNOWN_SECONDS
-            return error
-        except ShoalError as error:
-            return error
-        description = messages.decode_description(told)
-        self._unknown.pop(key, None)
-        self._remember(key, description.wanted)
-        self._versions[key[0]] = [self._handle(facts) for facts in description.versions]
-        return None
-
-    # What the gateway tells
-
     def ready(self) -> bool:
         """See `core.ports.Models.ready`: there is a proxy that is."""
         return any(link.state.ready for link in self.proxies.usable)
 
     def versions(self, name: str) -> Sequence[RemoteHandle]:
-        """See `core.ports.Models.versions`: as of when the model was last looked for or refreshed."""
-        return self._versions.get(name, ())
+        """See `core.ports.Models.versions`: as of when the model was last looked for."""
+        return self._memory.versions(name)
 
     def all(self) -> Sequence[RemoteHandle]:
-        """See `core.ports.Models.all`: as of the last `refresh` of all."""
-        return self._listed
+        """See `core.ports.Models.all`: as of the last second, if somebody has looked in the last minute."""
+        self._looked_at = self._clock()
+        return self._memory.listed
 
     def some(self, limit: int) -> Iterable[str]:
         """See `core.ports.Models.some`."""
-        return itertools.islice(self._versions, limit)
+        return self._memory.names(limit)
 
     def explain(self, name: str, version: str = "") -> Object:
-        """See `core.ports.Models.explain`: what this gateway knows; `why` asks the proxy."""
+        """See `core.ports.Models.explain`, and this module."""
         handle = self.find(name, version)
-        owners = [link.name for link in self.proxies.links(handle.dispatch.key)]
-        return {
-            "name": handle.spec.name,
-            "version": handle.spec.version,
-            "state": handle.state.value,
-            "reason": handle.reason,
-            "proxies": owners,
-            "why": [handle.reason or "it answers", f"its requests go to {' and '.join(owners) or 'no proxy'}"],
-        }
+        self._need_figures(handle)
+        links = [link.name for link in self.proxies.links(handle.dispatch.key)]
+        return {"state": handle.state.value, "reason": handle.reason, **handle.explained, "proxies": links}
 
     async def load(self, name: str, config: str | None = None) -> None:
         """See `core.ports.Models.load`: at all proxies, or at those that have the model."""
@@ -185,79 +149,73 @@ class RemoteModels:
         """See `core.ports.Models.unload`: at all proxies."""
         await self._order("unload", name, self.proxies.usable, b"")
 
-    async def _order(self, what: What, name: str, links: Sequence[Link], payload: bytes) -> None:
-        """Have it done by all of these; if any cannot, that is the error, unless it is only that it knows no such
-        model and others do."""
-        if not links:
-            raise Unavailable("no proxy can be reached", retry_after=1.0)
-        asks = (link.ask(Ask(link.number(), what, name), payload, seconds=None) for link in links)
-        outcomes = await asyncio.gather(*asks, return_exceptions=True)
-        errors = [each for each in outcomes if isinstance(each, BaseException)]
-        self._unknown.pop((name, ""), None)
-        await self.refresh(name)
-        if errors and (len(errors) == len(links) or not all(isinstance(each, NotFound) for each in errors)):
-            raise next((each for each in errors if not isinstance(each, NotFound)), errors[0])
+    async def refresh(self, name: str, version: str = "") -> ShoalError | None:
+        """Bring what is told of a model up to date; what went wrong, if anything did."""
+        return await self._look_for((name, version))
 
-    # What proxies tell
-
-    async def refresh(self, name: str = "", version: str = "") -> None:
-        """Bring what is told of a model, or of all models, up to date; what cannot be asked for stays as it was."""
+    async def _order(self, what: messages.What, name: str, links: Sequence[Link], payload: bytes) -> None:
         try:
-            if name:
-                await self._look_for((name, version))
-                await self._count(name, version)
-            else:
-                await self._list()
+            await self._asking.order(what, name, links, payload)
+        finally:
+            self._unknown.pop((name, ""), None)
+            await self.refresh(name)
+            await self._guarded(self._list())
+
+    async def _look_for(self, key: Key) -> ShoalError | None:
+        """Ask, once for all who want to know; what went wrong, if anything did."""
+        wanted = key[0] in self._wanted
+        self._wanted.discard(key[0])
+        try:
+            told = await self._asking.owner("describe", *key)
+            description = messages.decode_description(told)
+            self._memory.describe(key, description)
+            counts = await self._asking.everybody("statistics", key[0]) if wanted else []
+            self._tell_figures(key, description, counts)
+        except NotFound as error:
+            if len(self._unknown) >= UNKNOWN_KEPT:
+                self._unknown.clear()
+            self._unknown[key] = self._clock() + UNKNOWN_SECONDS
+            self._memory.forget(*key)
+            return error
         except ShoalError as error:
-            logger.debug("models could not be refreshed: %s", error)
+            return error
+        self._unknown.pop(key, None)
+        return None
 
-    async def why(self, name: str, version: str = "") -> Object:
-        """What its proxy says of a model; see `core.ports.Models.explain`.
+    def _tell_figures(self, key: Key, description: Description, counts: Sequence[bytes | bytearray]) -> None:
+        """Remember figures: those of all proxies, where they were asked for, and those of the model's own."""
+        handles, now = self._memory.of(*key), self._clock()
+        self._memory.count(map(messages.decode_objects, counts) if counts else [description.statistics], handles)
+        for handle in handles:
+            handle.told_at = now
+        self.find(*key).explained = description.explained
 
-        Raises:
-            NotFound: no such model or version.
-            Unavailable: the proxy does not answer.
-        """
-        return messages.decode_object(await self._ask_owner("why", name, version))
+    def _need_figures(self, handle: RemoteHandle) -> None:
+        """Raises `NotFound` if what is known of them is too old, so that they are looked for."""
+        if self._clock() - handle.told_at > FRESH_SECONDS and self.proxies.usable:
+            self._wanted.add(handle.name)
+            raise NotFound(f"the figures of model {handle.name!r} are not known")
 
     async def _list(self) -> None:
-        """All models of all proxies; of those that several have, the word of the first who can answer."""
-        told = await self._ask_all("list", "")
-        best: dict[Key, Facts] = {}
-        for facts in itertools.chain.from_iterable(map(messages.decode_fact_list, told)):
-            key = (facts.spec.name, facts.spec.version)
-            if key not in best or _better(facts, best[key]):
-                best[key] = facts
-        handles = {key: self._handle(facts) for key, facts in best.items()}
-        for name, group in itertools.groupby(sorted(handles), key=lambda each: each[0]):
-            self._versions[name] = [handles[key] for key in sorted(group, key=lambda each: (len(each[1]), each[1]))]
-        self._listed = [handle for name in sorted({key[0] for key in handles}) for handle in self._versions[name]]
-        counted = await self._ask_all("statistics", "")
-        self._apply_counts(counted)
-
-    async def _count(self, name: str, version: str) -> None:
-        self._apply_counts(await self._ask_all("statistics", name, version))
-
-    def _apply_counts(self, told: Sequence[bytes | bytearray]) -> None:
-        by_key: dict[Key, list[Object]] = {}
-        for each in itertools.chain.from_iterable(map(messages.decode_objects, told)):
-            by_key.setdefault((str(each.pop("name", "")), str(each.pop("version", ""))), []).append(each)
-        for (name, version), statistics in by_key.items():
-            total = added(statistics)
-            known = [each for each in self._versions.get(name, ()) if each.spec.version == version]
-            for handle in (*known, self._handles.get((name, "")), self._handles.get((name, version))):
-                if handle is not None and handle.spec.version == version:
-                    handle.count(total)
+        """All models of all proxies, and what they have done."""
+        self._listed_at = self._clock()
+        self._memory.show(map(messages.decode_fact_list, await self._asking.everybody("list")))
+        told = await self._asking.everybody("statistics")
+        self._memory.count(map(messages.decode_objects, told), self._memory.listed)
 
     async def _refresh_always(self) -> None:
+        await self.proxies.there()
         while True:
-            await asyncio.sleep(self._settings.refresh_seconds)
-            used = [handle for handle in self._handles.values() if handle.used]
+            now = self._clock()
+            if now - self._looked_at < LOOKED_SECONDS or now - self._listed_at >= LOOKED_SECONDS:
+                await self._guarded(self._list())
+            used = [handle for handle in self._memory.handles.values() if handle.used]
             for link, handles in self._by_owner(used).items():
                 for at in range(0, len(handles), AT_ONCE):
                     await self._guarded(self._refresh(link, handles[at : at + AT_ONCE]))
+            await asyncio.sleep(self._settings.refresh_seconds)
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except ShoalError as error:
@@ -274,71 +232,9 @@ class RemoteModels:
         return groups
 
     async def _refresh(self, link: Link, handles: Sequence[RemoteHandle]) -> None:
-        known = [Known(handle.name, handle.version, handle.mark) for handle in handles]
         for handle in handles:
             handle.used = False
-        ask = Ask(link.number(), "refresh")
-        told = await link.ask(ask, messages.encode(known), seconds=self._settings.ask_seconds)
+        known = [Known(handle.name, handle.version, handle.mark) for handle in handles]
+        told = await self._asking.one(link, "refresh", payload=messages.encode(known))
         for handle, news in zip(handles, messages.decode_refreshed(told), strict=False):
-            if news is None:
-                self._forget(handle.name, handle.version)
-            elif news:
-                handle.apply(messages.decode_facts(news), mark_of(news))
-
-    def _remember(self, key: Key, facts: Facts) -> None:
-        handle = self._handles.get(key)
-        mark = mark_of(messages.encode(facts))
-        if handle is not None:
-            handle.apply(facts, mark)
-            return
-        if len(self._handles) >= KEPT:
-            self._handles = {each: kept for each, kept in self._handles.items() if kept.used}
-        dispatch = RemoteDispatch(self.calls, *key, pure=facts.spec.pure)
-        self._handles[key] = RemoteHandle(*key, facts, dispatch, mark)
-
-    def _handle(self, facts: Facts) -> RemoteHandle:
-        """A handle of a version that is shown only; the one that requests use, if there is one."""
-        key = (facts.spec.name, facts.spec.version)
-        handle = self._handles.get(key)
-        if handle is not None:
-            handle.apply(facts, mark_of(messages.encode(facts)))
-            return handle
-        return RemoteHandle(*key, facts, RemoteDispatch(self.calls, *key, pure=facts.spec.pure))
-
-    def _forget(self, name: str, version: str) -> None:
-        """There is no such model any more."""
-        self._handles.pop((name, version), None)
-        self._versions.pop(name, None)
-
-    async def _ask_owner(self, what: What, name: str, version: str) -> bytes | bytearray:
-        """Ask the model's proxy; if it is lost meanwhile, the next one."""
-        if not self.proxies.usable:
-            await self.proxies.there()
-        links = self.proxies.ranked(f"{name}/{version}")[:2]
-        error: ShoalError = Unavailable("no proxy can be reached", retry_after=1.0)
-        for link in links:
-            try:
-                return await link.ask(Ask(link.number(), what, name, version), seconds=self._settings.ask_seconds)
-            except Unavailable as failed:
-                error = failed
-                if link.is_open:
-                    break
-        raise error
-
-    async def _ask_all(self, what: What, name: str, version: str = "") -> list[bytes | bytearray]:
-        """The answers of those who have one.
-
-        Raises:
-            ShoalError: nobody has.
-        """
-        links = self.proxies.usable
-        asks = (link.ask(Ask(link.number(), what, name, version), seconds=self._settings.ask_seconds) for link in links)
-        outcomes = await asyncio.gather(*asks, return_exceptions=True)
-        told = [each for each in outcomes if isinstance(each, bytes | bytearray)]
-        if not told:
-            raise next((each for each in outcomes if isinstance(each, ShoalError)), Unavailable("no proxy is there"))
-        return told
-
-
-def _better(one: Facts, other: Facts) -> bool:
-    return one.state.value == "READY" != other.state.value
+            self._memory.refreshed(handle, news)

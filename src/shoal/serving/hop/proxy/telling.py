@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
@@ -65,8 +65,10 @@ class Telling:
 
     async def _describe(self, ask: Ask, payload: Payload) -> bytes:
         wanted = await self.handle(ask.name, ask.version)
-        versions = [facts_of(each) for each in self._models.versions(ask.name)]
-        return messages.encode(Description(facts_of(wanted), versions))
+        versions = self._models.versions(ask.name)
+        explained = self._models.explain(ask.name, ask.version)
+        facts = [facts_of(each) for each in versions]
+        return messages.encode(Description(facts_of(wanted), facts, _counts(versions), explained))
 
     async def _refresh(self, ask: Ask, payload: Payload) -> bytes:
         return messages.encode([self._news(known) for known in messages.decode_known(payload)])
@@ -88,9 +90,7 @@ class Telling:
             handles = [self._models.find(ask.name, ask.version)]
         else:
             handles = list(self._models.versions(ask.name))
-        return messages.encode(
-            [{**each.statistics(), "name": each.spec.name, "version": each.spec.version} for each in handles]
-        )
+        return messages.encode(_counts(handles))
 
     async def _why(self, ask: Ask, payload: Payload) -> bytes:
         await self.handle(ask.name, ask.version)
@@ -103,6 +103,10 @@ class Telling:
     async def _unload(self, ask: Ask, payload: Payload) -> bytes:
         await self._models.unload(ask.name)
         return b""
+
+
+def _counts(handles: Iterable[ModelHandle]) -> list[dict[str, object]]:
+    return [{**each.statistics(), "name": each.spec.name, "version": each.spec.version} for each in handles]
 
 
 def facts_of(handle: ModelHandle) -> Facts:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any
 
 from shoal.core.model import ModelSpec, ModelState
 from shoal.core.types import Signature
-from shoal.serving.hop.calls import RemoteDispatch
+from shoal.serving.hop.dispatch import RemoteDispatch
 from shoal.serving.hop.messages import Facts
 
 Object = dict[str, Any]
@@ -21,9 +22,24 @@ class RemoteHandle:
         dispatch: where calls go.
         mark: of what was told last.
         used: somebody has looked at it since it was last refreshed.
+        told_at: when a proxy has told its figures last.
+        explained: what a proxy says of it.
+        need: called when its figures are asked for; raises `NotFound` if they are too old to be shown.
     """
 
-    __slots__ = ("_facts", "_statistics", "dispatch", "mark", "name", "spec", "used", "version")
+    __slots__ = (
+        "_facts",
+        "_statistics",
+        "dispatch",
+        "explained",
+        "mark",
+        "name",
+        "need",
+        "spec",
+        "told_at",
+        "used",
+        "version",
+    )
 
     def __init__(self, name: str, version: str, facts: Facts, dispatch: RemoteDispatch, mark: int = 0) -> None:
         self.name = name
@@ -31,6 +47,9 @@ class RemoteHandle:
         self.dispatch = dispatch
         self.used = True
         self._statistics: Object = {}
+        self.explained: Object = {}
+        self.told_at = -inf
+        self.need: Callable[[RemoteHandle], None] | None = None
         self.apply(facts, mark)
 
     def apply(self, facts: Facts, mark: int) -> None:
@@ -73,6 +92,13 @@ class RemoteHandle:
         return self._facts.example
 
     def statistics(self) -> Object:
+        """See `core.ports.ModelHandle`.
+
+        Raises:
+            NotFound: they are not known here any more; `Models.discover` brings them.
+        """
+        if self.need is not None:
+            self.need(self)
         return {"name": self.spec.name, "version": self.spec.version, **self._statistics}
 
 
