@@ -58,6 +58,7 @@ class Front:
             quotas=_quotas(settings, metrics),
             apps=apps,
             rest=settings.rest,
+            domain=settings.domain,
         )
         self._listener = Listener(
             host=settings.host,

@@ -15,9 +15,10 @@ from shoal.serving.gateway.endpoints.repository import Repository
 from shoal.serving.gateway.endpoints.rest import Expose
 from shoal.serving.gateway.exchange import Exchange, HttpApp
 from shoal.serving.gateway.guard.guard import Guard
+from shoal.serving.gateway.naming import Naming
 from shoal.serving.gateway.problems import Refusals
 from shoal.serving.gateway.quotas import Quotas
-from shoal.serving.gateway.routes import Router
+from shoal.serving.gateway.routes import HostRouter, Router
 from shoal.serving.gateway.seeking import Seeker
 
 
@@ -31,6 +32,7 @@ class Application:
         apps: full-custom apps by model name; may change later.
         guard: knows who may do what; by default everybody may do everything.
         quotas: count what tenants ask for; by default nobody counts.
+        domain: whose sub-domains are services; "" for none.
         rest: whether REST requests are answered; health and metrics are in any case.
 
     Attributes:
@@ -49,6 +51,7 @@ class Application:
         apps: Mapping[str, AppProxy] | None = None,
         guard: Guard | None = None,
         quotas: Quotas | None = None,
+        domain: str = "",
         rest: bool = True,
     ) -> None:
         refusals = Refusals(
@@ -56,12 +59,12 @@ class Application:
                 "shoal_refused_total", "Requests refused before a model saw them, by error code.", ("code",)
             )
         )
-        guard = guard or Guard()
+        guard, naming = guard or Guard(), Naming(domain)
         self.health = Health(models)
         self._repository = Repository()
         self._seeker = Seeker()
-        self._watchers = HealthService(models, self.health, refusals, self._seeker, guard)
-        self.router = router = Router(
+        self._watchers = HealthService(models, self.health, refusals, self._seeker, guard, naming)
+        self.router = router = (HostRouter if domain else Router)(
             models,
             refusals,
             health=self.health,
@@ -71,6 +74,7 @@ class Application:
             seeker=self._seeker,
             guard=guard,
             quotas=quotas,
+            naming=naming,
         )
         self.http: HttpApp = router if rest else OperationsOnly(router, refusals)
         self.rpc = rpc_methods(
@@ -82,6 +86,7 @@ class Application:
             seeker=self._seeker,
             guard=guard,
             quotas=quotas,
+            naming=naming,
         )
 
     async def close(self) -> None:

@@ -32,6 +32,7 @@ from shoal.serving.gateway.calls import (
 from shoal.serving.gateway.exchange import JSON, Exchange, Rpc
 from shoal.serving.gateway.guard import needs
 from shoal.serving.gateway.guard.guard import Guard
+from shoal.serving.gateway.naming import HOST, NAMESPACE, Naming
 from shoal.serving.gateway.problems import Refusals, UnsupportedMediaType
 from shoal.serving.gateway.quotas import Quotas
 from shoal.serving.gateway.seeking import Seeker
@@ -124,20 +125,27 @@ class RpcEndpoint:
     """What answers `ModelInfer`."""
 
     def __init__(
-        self, models: Models, refusals: Refusals, seeker: Seeker, guard: Guard, quotas: Quotas | None
+        self,
+        models: Models,
+        refusals: Refusals,
+        seeker: Seeker,
+        guard: Guard,
+        quotas: Quotas | None,
+        naming: Naming,
     ) -> None:
         self._models = models
         self._refusals = refusals
         self._seeker = seeker
         self._guard = guard
         self._quotas = quotas
+        self._naming = naming
         self._known: dict[bytes, Target] = {}
         self._peeks = peek_proto.Peeks()
 
     def __call__(self, rpc: Rpc, message: bytes) -> None:
         """Submit the request, or refuse it."""
         try:
-            known = self._recall(message)
+            known = self._recall(rpc, message)
             target = known or self._read(rpc, message)
             tenant = self._guard.tenant(rpc, rpc.metadata, target[0]) if self._guard.on else ""
         except ShoalError as error:
@@ -146,7 +154,7 @@ class RpcEndpoint:
         try:
             handle = self._models.find(target[0], target[1])
             if known is None:
-                self._remember(message, target)
+                self._remember(rpc, message, target)
             self._submit(rpc, message, target[2], handle, tenant)
         except NotFound:
             self._seek(rpc, message, target, tenant)
@@ -168,19 +176,27 @@ class RpcEndpoint:
         except ShoalError as error:
             fail(error)
 
-    def _recall(self, message: bytes) -> Target | None:
+    def _recall(self, rpc: Rpc, message: bytes) -> Target | None:
         """What the message asks, if a model of that name was found before: names are remembered by their bytes."""
-        known = self._known.get(message[: message[1] + 2] if len(message) > 1 else message)
+        prefix = message[: message[1] + 2] if len(message) > 1 else message
+        if self._naming.domain or NAMESPACE in rpc.metadata:
+            prefix = _placed(rpc) + prefix
+        known = self._known.get(prefix)
         return known if known is not None and message[known[2] : known[2] + 1] != b"\x12" else None
 
     def _read(self, rpc: Rpc, message: bytes) -> Target:
         if self._guard.on:  # nothing is parsed for nobody
             self._guard.who(rpc, rpc.metadata)
-        return peek_proto.model(message)
+        if not self._naming.domain and NAMESPACE not in rpc.metadata:
+            return peek_proto.model(message)
+        name, version, at = peek_proto.model(message, self._naming.name("", rpc.metadata))
+        return self._naming.name(name, rpc.metadata), version, at
 
-    def _remember(self, message: bytes, target: Target) -> None:
-        if not target[1] and target[2] == message[1] + 2 and len(self._known) < MEMO:
-            self._known[message[: target[2]]] = target
+    def _remember(self, rpc: Rpc, message: bytes, target: Target) -> None:
+        if target[1] or target[2] != message[1] + 2 or len(self._known) >= MEMO:
+            return
+        placed = _placed(rpc) if self._naming.domain or NAMESPACE in rpc.metadata else b""
+        self._known[placed + message[: target[2]]] = target
 
     def _submit(self, rpc: Rpc, message: bytes, at: int, handle: ModelHandle, tenant: str) -> None:
         seen = self._peeks.request(message, at)
@@ -200,6 +216,11 @@ class RpcEndpoint:
         call = MeteredRpcCall(rpc, message, dispatch, deadline, seen, tenant)
         call.meter = meter
         dispatch.submit(call)
+
+
+def _placed(rpc: Rpc) -> bytes:
+    """What besides the name says which model is meant; begins as no message does."""
+    return b"\0%b\0%b\0" % (rpc.metadata.get(HOST, b""), rpc.metadata.get(NAMESPACE, b""))
 
 
 def least_timeout(seconds: float, microseconds: int, headers: Mapping[bytes, bytes]) -> float:

@@ -94,7 +94,8 @@ def split(target: bytes) -> tuple[str, ...]:
 
 
 def _with_verb(segments: list[str]) -> tuple[str, ...]:
-    if segments[0] == "v1" and ":" in segments[-1]:
+    below = segments[2:] if segments[0] == "ns" else segments
+    if below[:1] == ["v1"] and ":" in segments[-1]:
         name, _, verb = segments[-1].rpartition(":")
         return (*segments[:-1], name, f":{verb}")
     return tuple(segments)

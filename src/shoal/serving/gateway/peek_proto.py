@@ -25,14 +25,17 @@ _NAME, _VERSION, _PARAMETERS, _INPUTS, _RAW = 0x0A, 0x12, 0x22, 0x2A, 0x3A
 _SHAPE_PACKED, _SHAPE_ONE = 0x1A, 0x18
 
 
-def model(message: bytes) -> tuple[str, str, int]:
+def model(message: bytes, default: str = "") -> tuple[str, str, int]:
     """Name and version of the model, and where the fields after them begin (0 if they do not come first).
+
+    Args:
+        default: the name of a message that has none; "" to refuse it.
 
     Raises:
         InvalidInput: malformed, or there is no name among the first `MAX_FIELDS` fields.
     """
     if message[:1] != b"\x0a":
-        return *_search_model(message), 0
+        return *_search_model(message, default), 0
     name, at = _text(message, 1)
     version = ""
     if message[at : at + 1] == b"\x12":
@@ -40,8 +43,8 @@ def model(message: bytes) -> tuple[str, str, int]:
     return name, version, at
 
 
-def _search_model(message: bytes) -> tuple[str, str]:
-    found = {_NAME: "", _VERSION: ""}
+def _search_model(message: bytes, default: str) -> tuple[str, str]:
+    found = {_NAME: default, _VERSION: ""}
     at, end = 0, len(message)
     try:
         for _ in range(MAX_FIELDS):

@@ -26,6 +26,7 @@ from shoal.serving.gateway.guard.credentials import API_KEY, AUTHORIZATION
 from shoal.serving.gateway.guard.guard import Guard
 from shoal.serving.gateway.guard.needs import MODEL, V1_MODEL
 from shoal.serving.gateway.inference import HttpEndpoint
+from shoal.serving.gateway.naming import HOST, Naming
 from shoal.serving.gateway.paths import Handler, Params, Route
 from shoal.serving.gateway.problems import Refusals
 from shoal.serving.gateway.quotas import Quotas
@@ -52,6 +53,7 @@ class Router:
         seeker: looks for models that are not known here.
         guard: knows who may do what.
         quotas: count what tenants ask for, or None.
+        naming: knows which service a path and a host are about.
 
     Attributes:
         routes: all that there are.
@@ -69,8 +71,10 @@ class Router:
         seeker: Seeker,
         guard: Guard,
         quotas: Quotas | None,
+        naming: Naming,
     ) -> None:
         self._models = models
+        self._naming = naming
         self._refusals = refusals
         self._apps = apps
         self._seeker = seeker
@@ -99,7 +103,7 @@ class Router:
             self._refusals.http(exchange, problems.unexpected(error))
 
     def _find_and_answer(self, exchange: Exchange) -> None:
-        segments = paths.split(exchange.target)
+        segments = self._naming.segments(paths.split(exchange.target), exchange.headers)
         if len(segments) >= 3 and segments[0] == "models" and segments[2] == "app":
             route, params = self._app_route, {"model": lookup.checked_name(segments[1])}
         else:
@@ -123,7 +127,8 @@ class Router:
         if app is None:
             raise NotFound(f"model {name!r} has no app", hint="an app is named in the model's model.yaml")
         path, mark, query = bytes(exchange.target).partition(b"?")
-        below = path.split(b"/", 4)[4:]
+        depth = 6 if paths.split(path)[:1] == ("ns",) else 4
+        below = path.split(b"/", depth)[depth:]
         hidden = CREDENTIALS if self._guard.on else frozenset()
         app.handle(exchange, b"/" + b"".join(below) + mark + query, hidden)
 
@@ -141,22 +146,40 @@ class Router:
             endpoint = HttpEndpoint(
                 self._models, self._refusals, self._guard, self._quotas, name, version, format, self._forget
             )
-            self._remember(exchange.target, endpoint)
+            self._remember(exchange, endpoint)
             endpoint(exchange)
 
         return handle
 
     def _forget(self, exchange: Exchange) -> None:
         """The model is not known any more; it may be again."""
-        self._hot.pop(exchange.target, None)
+        self._hot.pop(self._key(exchange), None)
         self._cold(exchange)
 
-    def _remember(self, target: bytes, endpoint: HttpEndpoint) -> None:
-        if b"?" in target:
+    def _remember(self, exchange: Exchange, endpoint: HttpEndpoint) -> None:
+        if b"?" in exchange.target:
             return
         if len(self._hot) >= HOT:
             self._hot.clear()
-        self._hot[bytes(target)] = endpoint
+        self._hot[self._key(exchange)] = endpoint
+
+    def _key(self, exchange: Exchange) -> bytes:
+        """What an endpoint is remembered by."""
+        return bytes(exchange.target)
+
+
+class HostRouter(Router):
+    """A router for a node with a domain: the same target means another service on another host."""
+
+    def __call__(self, exchange: Exchange) -> None:
+        endpoint = self._hot.get(self._key(exchange))
+        if endpoint is not None and exchange.method == b"POST":
+            endpoint(exchange)
+        else:
+            self._cold(exchange)
+
+    def _key(self, exchange: Exchange) -> bytes:
+        return exchange.headers.get(HOST, b"") + b" " + exchange.target
 
 
 def _routes(rest: Rest, pages: DocsPages) -> list[Route]:

@@ -19,6 +19,7 @@ from shoal.serving.gateway import lookup
 from shoal.serving.gateway.endpoints.health import Health
 from shoal.serving.gateway.exchange import Rpc, RpcMethods, RpcStream, Streaming, Unary
 from shoal.serving.gateway.guard.guard import Guard
+from shoal.serving.gateway.naming import Naming
 from shoal.serving.gateway.problems import Refusals
 from shoal.serving.gateway.seeking import Seeker
 
@@ -36,12 +37,15 @@ UNKNOWN = pb.HealthCheckResponse.SERVICE_UNKNOWN
 class HealthService:
     """Answers Check and feeds the watchers."""
 
-    def __init__(self, models: Models, health: Health, refusals: Refusals, seeker: Seeker, guard: Guard) -> None:
+    def __init__(
+        self, models: Models, health: Health, refusals: Refusals, seeker: Seeker, guard: Guard, naming: Naming
+    ) -> None:
         self._models = models
         self._health = health
         self._refusals = refusals
         self._seeker = seeker
         self._guard = guard
+        self._naming = naming
         self._watchers: set[_Watch] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -68,6 +72,16 @@ class HealthService:
     def changes(self) -> int:
         """How often it has changed who may see what."""
         return self._guard.changes
+
+    def asked(self, rpc: Rpc, message: bytes) -> str:
+        """The service that is asked for: of the node, or the address of a model.
+
+        Raises:
+            InvalidInput: not a `HealthCheckRequest`.
+            NotFound: what it says contradicts its metadata or host.
+        """
+        service = parse(message)
+        return service if service in NODE else self._naming.name(service, rpc.metadata)
 
     def poll(self) -> None:
         """Tell the watchers whose answer has changed."""
@@ -103,7 +117,7 @@ class HealthService:
 
     def _check(self, rpc: Rpc, message: bytes) -> None:
         try:
-            service = parse(message)
+            service = self.asked(rpc, message)
             models = self._models if service in NODE else self.seen(rpc)
             self._seeker.run(
                 models,
@@ -135,7 +149,7 @@ class _Watch:
         try:
             if self._name is not None:
                 raise InvalidInput("Watch takes one message")
-            name = parse(message)
+            name = self._service.asked(self._rpc, message)
             if self._service.full():
                 raise Overloaded(f"{MAX_WATCHERS} watchers are served", retry_after=EVERY)
         except ShoalError as error:

@@ -25,6 +25,7 @@ from shoal.serving.gateway.exchange import Rpc, RpcMethods, Unary
 from shoal.serving.gateway.guard import needs
 from shoal.serving.gateway.guard.guard import Guard
 from shoal.serving.gateway.inference import RpcEndpoint
+from shoal.serving.gateway.naming import Naming
 from shoal.serving.gateway.problems import Refusals
 from shoal.serving.gateway.quotas import Quotas
 from shoal.serving.gateway.seeking import Seeker
@@ -47,11 +48,12 @@ def rpc_methods(
     seeker: Seeker,
     guard: Guard,
     quotas: Quotas | None,
+    naming: Naming,
 ) -> RpcMethods:
     """Path -> method for everything that this server answers over gRPC."""
-    service = InferenceService(models, refusals, health, repository, seeker, guard)
+    service = InferenceService(models, refusals, health, repository, seeker, guard, naming)
     return {
-        SERVICE + b"ModelInfer": Unary(RpcEndpoint(models, refusals, seeker, guard, quotas)),
+        SERVICE + b"ModelInfer": Unary(RpcEndpoint(models, refusals, seeker, guard, quotas, naming)),
         **service.methods(),
         **health_service.methods(),
         **reflection_methods(models, refusals, guard),
@@ -69,6 +71,7 @@ class InferenceService:
         repository: Repository,
         seeker: Seeker,
         guard: Guard,
+        naming: Naming,
     ) -> None:
         self._models = models
         self._refusals = refusals
@@ -76,6 +79,7 @@ class InferenceService:
         self._repository = repository
         self._seeker = seeker
         self._guard = guard
+        self._naming = naming
 
     def methods(self) -> RpcMethods:
         """Path -> method."""
@@ -107,7 +111,7 @@ class InferenceService:
                 if self._guard.on and need != needs.OPEN:  # nothing is parsed for nobody
                     self._guard.who(rpc, rpc.metadata)
                 request: Any = _parse(kind, message)
-                about = getattr(request, "name", "") or getattr(request, "model_name", "")
+                about = self._name(rpc, request)
                 models = self._guard.admit(rpc, rpc.metadata, need, self._models, about)
                 self._sought(rpc, request, models, answer)
             except ShoalError as error:
@@ -116,6 +120,15 @@ class InferenceService:
                 self._refusals.rpc(rpc, problems.unexpected(error))
 
         return Unary(handle)
+
+    def _name(self, rpc: Rpc, request: Any) -> str:
+        """The address of the model that a request is about, written into it; "" for none."""
+        field = next((each for each in ("name", "model_name") if hasattr(request, each)), "")
+        if not field:
+            return ""
+        name = self._naming.name(getattr(request, field), rpc.metadata)
+        setattr(request, field, name)
+        return name
 
     def _sought(self, rpc: Rpc, request: Any, models: Models, answer: Answer) -> None:
         name = getattr(request, "name", "")
