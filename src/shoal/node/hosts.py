@@ -161,6 +161,7 @@ class Hosts:
             runner,
             spec,
             prefix=eligible.prefix_of(spec, public=route.public),
+            public=route.public,
             seconds=cache.seconds,
             share=self._answers.share(cache.bytes, instruments),
             instruments=instruments,

@@ -78,3 +78,17 @@ def test_any_kind_of_buffer_has_the_same_key(kind: type) -> None:
         found = KEYS.of(call)
         assert found is not None
         assert found.key == subject(body, format).key
+
+
+def test_tenants_share_nothing_unless_the_model_is_public() -> None:
+    def key(tenant: str, keys: Keys, format: Format = Format.V2_JSON) -> bytes:
+        call = AskedCall(ask(1), format=format)
+        call.tenant = tenant
+        found = keys.of(call)
+        assert found is not None
+        return found.key
+
+    tenants = ("", "a", "b", "1 a", "\u00e9")
+    for format in (Format.V2_JSON, Format.PREDICT_ALL):
+        assert len({key(each, KEYS, format) for each in tenants}) == len(tenants)
+        assert len({key(each, Keys(b"version", public=True), format) for each in tenants}) == 1

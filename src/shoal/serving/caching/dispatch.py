@@ -75,6 +75,7 @@ class CachingDispatch:
     Args:
         inner: where flights go.
         prefix: what an answer depends on beside the call: see `eligible.prefix_of`.
+        public: whether callers of all tenants may share an answer.
         seconds: how long an answer is good.
         share: where answers are kept.
         instruments: the model version's metrics.
@@ -88,6 +89,7 @@ class CachingDispatch:
         inner: Dispatch,
         *,
         prefix: bytes,
+        public: bool = False,
         seconds: float,
         share: Share,
         instruments: CacheInstruments,
@@ -97,7 +99,7 @@ class CachingDispatch:
         version: str = "",
     ) -> None:
         self._inner = inner
-        self._keys = Keys(prefix)
+        self._keys = Keys(prefix, public=public)
         self._answers = Answers(name, version)
         self._seconds = seconds
         self._share = share

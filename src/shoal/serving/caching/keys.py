@@ -38,12 +38,15 @@ class Keys:
 
     Args:
         prefix: all that an answer depends on beside the call itself.
+        public: whether callers of all tenants may share an answer. If not, not even its time tells one of them what
+            another has asked.
     """
 
-    __slots__ = ("_start",)
+    __slots__ = ("_public", "_start")
 
-    def __init__(self, prefix: bytes) -> None:
+    def __init__(self, prefix: bytes, *, public: bool = False) -> None:
         self._start = blake2b(prefix, digest_size=32)
+        self._public = public
 
     def of(self, call: Call) -> Subject | None:
         """What the call asks for; None if it is too large to be looked up."""
@@ -54,7 +57,7 @@ class Keys:
         body, id = call.body, None
         if call.format == Format.V2_PROTO:
             body, id = canonical.proto(bytes(body))
-        return Subject(self._key(call.format, -1, body), body, call.json_length, id)
+        return Subject(self._key(call, -1, body), body, call.json_length, id)
 
     def _json(self, call: Call) -> Subject:
         end = call.json_length
@@ -64,14 +67,17 @@ class Keys:
         if found is None:
             found = canonical.without_leading_id(text) or (text, None)
         meaning, id = found
-        key = self._key(call.format, -1 if end < 0 else len(meaning), meaning, raw)
+        key = self._key(call, -1 if end < 0 else len(meaning), meaning, raw)
         if id is None:
             return Subject(key, call.body, end, None)
         return Subject(key, meaning + raw, end if end < 0 else len(meaning), id)
 
-    def _key(self, format: Format, border: int, *parts: bytes | bytearray | memoryview) -> bytes:
+    def _key(self, call: Call, border: int, *parts: bytes | bytearray | memoryview) -> bytes:
         digest = self._start.copy()
-        digest.update(b" %d %d " % (format, border))
+        if call.tenant and not self._public:
+            tenant = call.tenant.encode()
+            digest.update(b"%d %b" % (len(tenant), tenant))
+        digest.update(b" %d %d " % (call.format, border))
         for part in parts:
             digest.update(part)
         return digest.digest()

@@ -20,7 +20,7 @@ class CachedRunner:
     Args:
         inner: the runner.
         spec: of its model.
-        prefix, seconds, share, instruments, clock, loop: see `CachingDispatch`.
+        prefix, public, seconds, share, instruments, clock, loop: see `CachingDispatch`.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class CachedRunner:
         spec: ModelSpec,
         *,
         prefix: bytes,
+        public: bool = False,
         seconds: float,
         share: Share,
         instruments: CacheInstruments,
@@ -40,6 +41,7 @@ class CachedRunner:
         self._cache = CachingDispatch(
             inner.dispatch,
             prefix=prefix,
+            public=public,
             seconds=seconds,
             share=share,
             instruments=instruments,
