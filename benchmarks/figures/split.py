@@ -87,8 +87,12 @@ def rows_and_batches(server: Server) -> tuple[float, float]:
     """How many rows have been run so far, in how many batches."""
     url = server.request(Wire.JSON).url
     with urllib.request.urlopen(f"{url[: url.index('/v2/')]}/metrics", timeout=10.0) as answer:
-        found = BATCHES.findall(answer.read().decode())
-    totals = {"sum": 0.0, "count": 0.0}
-    for kind, value in found:
-        totals[kind] += float(value)
-    return totals["sum"], totals["count"]
+        return totals(answer.read().decode())
+
+
+def totals(text: str) -> tuple[float, float]:
+    """Rows and batches of all models and processes that the metrics tell of."""
+    found = {"sum": 0.0, "count": 0.0}
+    for kind, value in BATCHES.findall(text):
+        found[kind] += float(value)
+    return found["sum"], found["count"]

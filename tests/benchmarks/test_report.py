@@ -10,6 +10,7 @@ from benchmarks.machine import Machine
 from benchmarks.report import (
     COLUMNS,
     PARTS,
+    Part,
     as_json,
     line,
     number,
@@ -97,6 +98,12 @@ def test_each_part_has_a_section_and_a_file_of_its_own(tmp_path: Path) -> None:
     store([many], MACHINE, "quickly", subject="shoal", folder=tmp_path, readme=readme)
     assert not (tmp_path / PARTS[0].file).exists()
     assert (tmp_path / PARTS[1].file).is_file()
-    first, _, second = readme.read_text().partition(PARTS[0].end)
+    first, second, third = (text.partition(part.end)[0] for part, text in _sections(readme.read_text()))
     assert "old" in first
     assert "old" not in second
+    assert "old" in third
+
+
+def _sections(text: str) -> list[tuple[Part, str]]:
+    """What follows the beginning of each part."""
+    return [(part, text.partition(part.begin)[2]) for part in PARTS]

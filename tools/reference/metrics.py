@@ -11,6 +11,8 @@ from reference.markdown import code, page, table
 from shoal.core.metrics import MAX_CHILDREN, ROWS, SECONDS, AnyFamily, Histogram, Metrics
 from shoal.core.settings.node import NodeSettings
 from shoal.node.node import Node
+from shoal.node.roles.gateway import GatewayNode
+from shoal.node.roles.proxy import ProxyNode
 from shoal.node.routed import Routed
 
 INTRODUCTION = """\
@@ -22,6 +24,10 @@ processor time, memory and open files come with them, as `process_cpu_seconds_to
 A model without a service is told under the name of its pool (`pool:shared`, without a version): a node may serve a
 hundred thousand of them. Families of pools (`shoal_pool_...`), of the prediction cache (`shoal_cache_...`) and
 `shoal_unserved_total` are those of a node that serves a registry.
+
+A node that is split over processes tells those of all of them, each series with one more label, `process`, such as
+`gateway-1`; `shoal_process_up` is 0 for one that did not answer. Families of the hop (`shoal_hop_...`) are those of such
+a node.
 """
 
 QUERIES = {
@@ -62,18 +68,18 @@ def make() -> str:
 
 
 def families() -> list[AnyFamily]:
-    """Every family that a node of files or of a registry has, in the order of their names."""
+    """Every family that a node has, of files or of a registry, whole or split, in the order of their names."""
     with tempfile.TemporaryDirectory() as home:
-        files, registry = asyncio.run(_both(home))
-    named = {family.name: family for family in [*files, *registry]}
+        named = {family.name: family for family in asyncio.run(_all(home))}
     return [named[name] for name in sorted(named)]
 
 
-async def _both(home: str) -> tuple[list[AnyFamily], list[AnyFamily]]:
-    settings = NodeSettings.model_validate({"port": 0, "home": home, "name": "node", "control": "http://127.0.0.1:9"})
-    node, metrics = Node(settings, [Path()]), Metrics()
-    await Routed(settings, metrics).stop(0.0)
-    return node.metrics.families, metrics.families
+async def _all(home: str) -> list[AnyFamily]:
+    said = {"port": 0, "home": home, "name": "node", "control": "http://127.0.0.1:9", "proxies_at": home}
+    settings, registry = NodeSettings.model_validate(said), Metrics()
+    parts = (Node(settings, [Path()]), GatewayNode(settings), ProxyNode(settings, [Path()]))
+    await Routed(settings, registry).stop(0.0)
+    return [family for metrics in (registry, *(part.metrics for part in parts)) for family in metrics.families]
 
 
 def _kind(family: AnyFamily) -> str:

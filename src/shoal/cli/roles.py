@@ -51,6 +51,10 @@ def gateway(
     everywhere: Annotated[
         bool, typer.Option("--files/--registry", help="Whether the proxies serve files, or a registry.")
     ] = True,
+    home: Annotated[Path | None, typer.Option(help="Folder of what it keeps (default: ~/.shoal).")] = None,
+    control: Annotated[
+        str | None, typer.Option(help="URL of the control that a registry has (default: the one of the home).")
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM); turns TLS on.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM).")] = None,
     allow_remote: Annotated[
@@ -74,6 +78,8 @@ def gateway(
             "host": host,
             "port": port,
             "reuse_port": reuse_port or None,
+            "home": home,
+            "control": control,
             "tls_cert": tls_cert,
             "tls_key": tls_key,
             "allow_remote": allow_remote or None,

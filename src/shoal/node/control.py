@@ -111,6 +111,24 @@ class OwnControl:
         logger.info("control answers at %s", self.url)
 
 
+class FoundControl:
+    """The control that another process runs on the home: where it is, and while it is away where it was.
+
+    Args:
+        settings: of the node.
+    """
+
+    def __init__(self, settings: NodeSettings) -> None:
+        self._folder = settings.folder
+        self._last = ""
+
+    @property
+    def url(self) -> str:
+        """Where it answers; "" while it never has."""
+        self._last = found(self._folder) or self._last
+        return self._last
+
+
 def home_folder(settings: NodeSettings, *parts: str) -> Path:
     """A folder below the node's home, made if it is not there.
 

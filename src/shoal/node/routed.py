@@ -18,7 +18,6 @@ from shoal.control.artifacts.blobs import BlobSource
 from shoal.control.artifacts.cache import ArtifactCache
 from shoal.control.environments.environments import Environments
 from shoal.control.folder import Problem
-from shoal.control.home import found
 from shoal.core.clock import monotonic
 from shoal.core.errors import ConfigError
 from shoal.core.metrics import Metrics
@@ -27,7 +26,7 @@ from shoal.core.settings.node import NodeSettings
 from shoal.core.tasks import Tasks
 from shoal.node.apps import Apps, FollowingApps
 from shoal.node.asking import Asking
-from shoal.node.control import OwnControl, home_folder
+from shoal.node.control import FoundControl, OwnControl, home_folder
 from shoal.node.hosts import Hosts
 from shoal.node.memory import used_of
 from shoal.node.preparing import Preparing
@@ -69,7 +68,7 @@ class Routed:
         self.problems: Sequence[Problem] = ()
         self.apps = Apps()
         self._own = OwnControl(settings) if own_control and not settings.control else None
-        self._found = ""
+        self._found = FoundControl(settings)
         self._folder = home_folder(settings, "nodes", _file_name(settings.name))
         self._lock = _lock(self._folder, settings.name)
         self._state = RouteState(self._folder / "routes.db")
@@ -112,10 +111,7 @@ class Routed:
 
     @property
     def control_url(self) -> str:
-        if self.settings.control or self._own:
-            return self.settings.control or (self._own.url if self._own else "")
-        self._found = found(self.settings.folder) or self._found  # where it was last, while it is away
-        return self._found
+        return self.settings.control or (self._own or self._found).url
 
     def check(self) -> None:
         """See `content.Content`: a registry may be empty."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
-from shoal.control.home import found
 from shoal.core.clock import monotonic
 from shoal.core.metrics import Metrics
 from shoal.core.settings.node import NodeSettings
 from shoal.monitor.exposition import expose
+from shoal.node.control import FoundControl
 from shoal.node.front import Front
 from shoal.node.roles.peers import directory_of
 from shoal.node.roles.telling import Teller, TreeMetrics
@@ -34,13 +33,11 @@ class GatewayNode:
         models: what the proxies serve.
     """
 
-    problems: Sequence[object] = ()
-    control_url = ""
-
     def __init__(self, settings: NodeSettings, member: Membership | None = None, *, everywhere: bool = True) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self._member = member
+        self._found = FoundControl(settings)
         self.models = RemoteModels(
             directory_of(settings), clock=monotonic, metrics=self.metrics, settings=HopSettings(everywhere=everywhere)
         )
@@ -51,7 +48,7 @@ class GatewayNode:
             self.models,
             metrics=self.metrics,
             expose=self._tree.expose if self._tree else lambda tell: tell(*self._own()),
-            control=None if everywhere else lambda: settings.control or found(settings.folder),
+            control=None if everywhere and not settings.control else lambda: settings.control or self._found.url,
         )
 
     @property

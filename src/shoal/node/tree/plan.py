@@ -128,8 +128,8 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-_ALONE = {"gateways": None, "listen": None, "operations": None}
-"""What a member is not told: how many gateways there are, and what every proxy would take for itself."""
+_ALONE = {"listen": None, "operations": None}
+"""What no member is told: every proxy would take it for itself."""
 
 
 def _proxy(settings: NodeSettings, paths: Sequence[Path], place: Membership) -> Member:
