@@ -142,6 +142,20 @@ def _trickle(path, client):
 _stop = threading.Event()
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"])
+def test_a_body_may_come_after_its_head_also_where_the_connection_is_closed_then(head):
+    read = threading.Event()
+
+    def slowly(path, client):
+        client.sendall(head)
+        for part in (b"abc", b"def"):
+            read.wait(0.05)
+            client.sendall(part)
+
+    with web({"/": slowly}) as server:
+        assert fetch(f"http://127.0.0.1:{server.port}/", HERE).body == b"abcdef"
+
+
 def test_time_is_bounded_for_all_of_it_however_it_trickles():
     with web({"/": _trickle}) as server:
         with pytest.raises(DeadlineExceeded, match=r"within 0.3 seconds"):

@@ -79,7 +79,13 @@ class Pinned(http.client.HTTPConnection):
         except BaseException:
             sock.close()
             raise
+        self._socket = sock
         self.sock: Any = _Timed(sock, timer)
+
+    def end(self) -> None:
+        """Close it. `close` does not: `http.client` calls it as soon as an answer's head is there, before its body."""
+        self.close()
+        self._socket.close()
 
     def connect(self) -> None:
         raise http.client.NotConnected  # never again: a second connection would go to who knows where
@@ -100,7 +106,7 @@ class _Timed:
         return io.BufferedReader(_Reader(self._sock, self._timer), 65536)
 
     def close(self) -> None:
-        self._sock.close()
+        """See `Pinned.end`."""
 
 
 class _Reader(io.RawIOBase):

@@ -91,7 +91,7 @@ def fetch(
         except _BROKEN as error:
             raise _told(error, target, timer) from error
         finally:
-            connection.close()
+            connection.end()
         if isinstance(found, Answer):
             return found
         target = _next(target, found)
