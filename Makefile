@@ -8,7 +8,7 @@ HEAVY := .venv-heavy
 MLFLOW := .venv-mlflow
 PORT ?= 8080
 
-.PHONY: help install check lint types layers test test-long test-heavy test-python mlflow bench fuzz demo proto reference lock clean
+.PHONY: help install check lint types layers test test-long test-heavy test-python mlflow bench fuzz chaos mutate demo proto reference lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -73,6 +73,13 @@ bench: $(STAMP) ## compare with other servers in one run (30 min; a missed targe
 
 fuzz: $(STAMP) ## coverage-guided fuzzing of the parsers: SECONDS=60 per target, TARGET= for one of them
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(SECONDS),60) $(if $(TARGET),--target $(TARGET))
+
+chaos: $(STAMP) ## harm a running node in every way, long form (hours): CAMPAIGN= for one, SEED= to replay it, SIZE= for another size
+	SHOAL_CHAOS_LONG=1 SHOAL_CHAOS_SEED=$(SEED) SHOAL_CHAOS_SIZE=$(SIZE) \
+		$(BIN)/pytest -s tests/chaos $(if $(CAMPAIGN),-k $(CAMPAIGN))
+
+mutate: $(STAMP) ## change code in small wrong ways and see whether tests notice: SUBJECT= for one, SAMPLE= for fewer
+	$(BIN)/python -m tests.mutation.run $(if $(SUBJECT),--subject "$(SUBJECT)") $(if $(SAMPLE),--sample $(SAMPLE))
 
 proto: $(STAMP) ## make the protobuf messages again
 	$(BIN)/python tools/make_proto.py

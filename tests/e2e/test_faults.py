@@ -1,15 +1,11 @@
-"""Workers that are killed, frozen, out of memory or poisoned, under load: nobody else is hurt.
+"""Models that take too much memory or fail for one item, callers that leave, a node that dies: nobody else is hurt.
 
-Every case holds the same accounts: each request has exactly one outcome in time, each answer is the oracle's for its own
-input, and the node's own process is the one it was.
+Workers that are killed, hang or are poisoned are campaigns (`tests/chaos`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import random
-import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,10 +13,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import requests
 
 from shoal.client import AsyncClient
-from shoal.core.errors import DeadlineExceeded, PoisonInput, ShoalError
+from shoal.core.errors import ShoalError
 from shoal.testing.faults import oracle
 from shoal.testing.node import RunningNode, serve
 from support.faulty_models import faulty_model
@@ -34,7 +29,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     folder = tmp_path_factory.mktemp("faulty")
     faulty_model(folder, "oracle", kind="OracleModel", workers=2)
     faulty_model(folder, "faults", policy="fixed", size=32, wait=100)
-    faulty_model(folder, "slow", timeout=0.5, execution=0.5)
     faulty_model(folder, "small", more=", memory_bytes: 400Mi")
     faulty_model(folder, "four", policy="fixed", size=4, wait=2000)
     with serve(folder) as running:
@@ -96,49 +90,6 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("kills", [12, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
-def test_random_kills_under_load_cost_no_request_an_error(node: RunningNode, kills: int) -> None:
-    chance = random.Random(7)
-
-    async def scenario() -> None:
-        async with AsyncClient(node.url, timeout=20, retries=0) as client:
-            async with load(client, callers=8) as ledger:
-                for _ in range(kills):
-                    await asyncio.sleep(chance.uniform(0.05, 0.25))
-                    await until(lambda: len(workers(node.process.pid)) >= 6)
-                    os.kill(chance.choice(workers(node.process.pid)), signal.SIGKILL)
-                await asyncio.sleep(0.5)
-            assert set(ledger.outcomes) == {"ok"}, ledger.outcomes
-            await until(lambda: len(workers(node.process.pid)) >= 6)
-
-    run(scenario)
-    assert node.process.poll() is None
-
-
-def test_a_frozen_worker_is_found_and_replaced(node: RunningNode) -> None:
-    async def scenario() -> None:
-        async with AsyncClient(node.url, timeout=20) as client:
-            await client.predict_all("slow", ["a"])
-            before = set(workers(node.process.pid))
-            for pid in before:
-                os.kill(pid, signal.SIGSTOP)
-            try:
-                started = time.monotonic()
-                with pytest.raises(DeadlineExceeded):
-                    await client.predict_all("slow", ["b"], timeout=5)
-                assert time.monotonic() - started < 0.5 * 1.1 + 0.25
-                await until(lambda: bool(before - set(workers(node.process.pid))), seconds=0.5 + 1.0 + 0.5)
-            finally:
-                for pid in before:
-                    try:
-                        os.kill(pid, signal.SIGCONT)
-                    except ProcessLookupError:
-                        continue
-            assert await retried(client, "slow", "c") == "ok:c"
-
-    run(scenario)
-
-
 async def retried(client: AsyncClient, model: str, text: str) -> str:
     """The answer, waiting for the model to be back."""
     for _ in range(100):
@@ -149,50 +100,6 @@ async def retried(client: AsyncClient, model: str, text: str) -> str:
         else:
             return str(answer)
     raise AssertionError("the model never came back")
-
-
-def test_a_model_that_hangs_holding_the_lock_times_out_and_recovers(node: RunningNode) -> None:
-    async def scenario() -> None:
-        async with AsyncClient(node.url, timeout=20) as client:
-            started = time.monotonic()
-            with pytest.raises(DeadlineExceeded):
-                await client.predict_all("slow", ["hang"])
-            assert 0.45 <= time.monotonic() - started <= 0.5 * 1.1 + 0.1
-            assert await retried(client, "slow", "fine") == "ok:fine"
-
-    run(scenario)
-
-
-def test_poison_in_a_batch_of_32_costs_its_neighbours_nothing(node: RunningNode) -> None:
-    async def scenario() -> None:
-        async with AsyncClient(node.url, timeout=20) as client:
-            await client.predict_all("faults", ["warm"])
-            texts = [f"t{number}" for number in range(31)]
-            texts.insert(13, "segv")
-            deaths = await restarts(node, "faults")
-            answers = await asyncio.gather(
-                *(client.predict_all("faults", [text]) for text in texts), return_exceptions=True
-            )
-            for text, answer in zip(texts, answers, strict=True):
-                if text == "segv":
-                    assert isinstance(answer, PoisonInput)
-                else:
-                    assert answer == [f"ok:{text}"]
-            died = await restarts(node, "faults") - deaths
-            assert 1 <= died <= 6
-            for _ in range(20):
-                with pytest.raises(PoisonInput):
-                    await client.predict_all("faults", ["segv"])
-            assert await restarts(node, "faults") - deaths == died, "a repeat costs no death"
-
-    run(scenario)
-
-
-async def restarts(node: RunningNode, model: str) -> int:
-    """Deaths of a model's workers, as its metrics count them."""
-    answer = await asyncio.to_thread(requests.get, f"{node.url}/metrics", timeout=5)
-    lines = [line for line in answer.text.splitlines() if line.startswith("shoal_worker_restarts_total{")]
-    return sum(int(float(line.rpartition(" ")[2])) for line in lines if f'model="{model}"' in line)
 
 
 def test_a_model_that_takes_too_much_memory_is_killed_alone(node: RunningNode) -> None:

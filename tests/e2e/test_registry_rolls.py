@@ -62,35 +62,6 @@ def staged(control: ControlClient, name: str, versions: int = 2) -> None:
     until(lambda: ready(control, name, 1))
 
 
-def reached(load: Load, requests: int) -> None:
-    """Wait until so many are answered, or one has failed."""
-    until(lambda: load.answered >= requests or bool(load.failures), seconds=120)
-
-
-@pytest.mark.parametrize(
-    ("cycles", "requests"),
-    [(20, 3_000), pytest.param(20, 50_000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
-)
-def test_twenty_rolling_changes_under_load_cost_no_request(
-    node: RunningNode, control: ControlClient, cycles: int, requests: int
-) -> None:
-    name = f"rolling-{requests}"
-    staged(control, name)
-
-    async def main() -> Load:
-        async with Load(node, name, {1, 2}) as load:
-            for cycle in range(cycles):
-                version = 2 - cycle % 2
-                await asyncio.to_thread(control.move_stage, "default", name, "production", str(version))
-                await asyncio.to_thread(until, lambda v=version: ready(control, name, v))
-                await asyncio.to_thread(reached, load, requests * (cycle + 1) // cycles)
-        return load
-
-    load = asyncio.run(main())
-    load.check(at_least=requests)
-    assert load.seen == {1, 2}
-
-
 def test_a_rollback_under_load_costs_no_request_and_ends_at_the_version_before(
     node: RunningNode, control: ControlClient
 ) -> None:

@@ -26,6 +26,7 @@ from shoal.core.wire.http1.parser import RequestParser
 from shoal.core.wire.http2 import PREFACE, Connection, Limits, RequestHead, encode_block
 from shoal.core.wire.http2 import frames as h2
 from shoal.serving.gateway import paths
+from shoal.serving.gateway.guard.needs import About, Need
 from shoal.serving.gateway.problems import MethodNotAllowed
 from shoal.serving.gateway.sockets import compression
 from support.http2_wire import POST, RawClient, Recorder, grpc_head, split
@@ -261,11 +262,12 @@ def compression_seeds() -> list[bytes]:
 
 # Targets of requests
 
+OPEN = Need(About.NOTHING)
 _TABLE = paths.Table(
     [
-        paths.Route("GET", "/", lambda exchange, params: None),
-        paths.Route("POST", "/v2/models/{model}[/versions/{version}]/infer", lambda exchange, params: None),
-        paths.Route("POST", "/v1/models/{model}/:predict", lambda exchange, params: None),
+        paths.Route("GET", "/", lambda exchange, params: None, OPEN),
+        paths.Route("POST", "/v2/models/{model}[/versions/{version}]/infer", lambda exchange, params: None, OPEN),
+        paths.Route("POST", "/v1/models/{model}/:predict", lambda exchange, params: None, OPEN),
     ]
 )
 

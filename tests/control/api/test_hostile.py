@@ -6,7 +6,6 @@ Each is refused with a reason and what to do; nothing of it is stored for good, 
 from __future__ import annotations
 
 import os
-import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,27 +17,9 @@ from shoal.control import signing
 from shoal.core.registry import FileEntry, Manifest
 from support.control_world import World, manifest, sha256
 from support.hostile_archives import ONNX, ZipBuilder, corpus
+from support.hostile_files import BOMBS, BYPASSES, CODE, PICKLES
 
 VERSIONS = "/v1/models/default/iris/versions"
-
-
-class Canary:
-    """Unpickling it would leave a trace."""
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, ("touch canary",)
-
-
-PICKLES = [pickle.dumps(Canary(), protocol) for protocol in range(6)]
-BYPASSES = [
-    b"cpkgutil\nresolve_name\n(S'os:system'\ntR(S'touch canary'\ntR.",
-    b"cpty\nspawn\n(S'touch canary'\ntR.",
-    b"cprofile\nrun\n(S'import os; os.system(\"touch canary\")'\ntR.",
-    b"cuuid\n_get_command_stdout\n(S'touch'\nS'canary'\ntR.",
-    b"\x80\x04\x8c\x08builtins\x8c\x04exec\x93\x8c\x22import os; os.system('touch canary')\x85R.",
-]
-"""Pickles that get by those who look for the usual names."""
-CODE = b"import os\nos.system('touch canary')\n"
 
 
 @pytest.fixture(autouse=True)
@@ -131,23 +112,6 @@ def test_code_that_lies_beside_a_model_is_never_run(control: World) -> None:
     answer = control.ask("POST", VERSIONS, json=body)
     assert answer.status_code == 201, answer.text
     assert (answer.json()["runtime"], answer.json()["trust"]) == ("onnx", "")
-
-
-BOMBS = {
-    "aliases": b"a: &a [x, x, x, x, x, x, x, x, x]\n"
-    + b"".join(b"%c: &%c [%s]\n" % (97 + n, 97 + n, b", ".join([b"*%c" % (96 + n)] * 9)) for n in range(1, 10)),
-    "merges": b"a: &a {x: 1}\nb: &b {<<: [*a, *a, *a, *a]}\nc: {<<: [*b, *b, *b, *b]}\n",
-    "tags": b"description: !!python/object/apply:os.system ['touch canary']\n",
-    "modules": b"description: !!python/module:antigravity\n",
-    "binary": b"description: !!binary aGVsbG8=\n",
-    "depth": b"parameters: " + b"[" * 5000 + b"]" * 5000 + b"\n",
-    "size": b"description: '" + b"x" * 20_000_000 + b"'\n",
-    "endless key": b"? " + b"k" * 2_000_000 + b"\n: 1\n",
-    "twice": b"runtime: onnx\nruntime: sklearn\n",
-    "documents": b"runtime: onnx\n---\nruntime: onnx\n",
-    "no text": b"\xff\xfe\x00r",
-    "a list": b"- runtime: onnx\n",
-}
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS.keys())
