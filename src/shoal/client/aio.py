@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from types import TracebackType
 from typing import Any, TypeVar, overload
@@ -32,6 +33,8 @@ T = TypeVar("T")
 Array = npt.NDArray[Any]
 
 _SIGNATURES = 1024
+KEY = "SHOAL_API_KEY"
+"""The environment variable with the key that is used where none is given."""
 
 
 class AsyncClient:
@@ -44,7 +47,7 @@ class AsyncClient:
         url: such as ``http://127.0.0.1:8080``; ``https://`` for TLS.
         protocol: ``rest`` or ``grpc``; the answers are the same.
         timeout: seconds that a call may take, retries included, unless it says otherwise.
-        key: sent as ``authorization: Bearer``.
+        key: an API key or a token, sent as ``authorization: Bearer``; by default that of `SHOAL_API_KEY`, if set.
         tls: certificates, for ``https://``; a ready `ssl.SSLContext` must offer ALPN ``h2``.
         retries: how often a call is tried again when that is safe; `Retries` tells what safe means. 0: never.
 
@@ -65,7 +68,9 @@ class AsyncClient:
         address = parse_url(url)
         self._dialect = _dialect(protocol, address)
         self._timeout = timeout
-        self._channel = Http2Channel(address, fixed=_fixed_headers(key), tls=tls)
+        self._channel = Http2Channel(
+            address, fixed=_fixed_headers(os.environ.get(KEY) if key is None else key), tls=tls
+        )
         policy = Retries(attempts=retries) if isinstance(retries, int) else retries
         self._caller = Caller(self._channel, self._dialect.headers, policy)
         self._signatures: dict[tuple[str, str], Signature] = {}
@@ -276,9 +281,9 @@ def _dialect(protocol: str, address: Address) -> Dialect:
 
 
 def _fixed_headers(key: str | None) -> Headers:
-    if key is None:
+    if not key:
         return ()
-    if not key or not key.isascii() or not key.isprintable():
+    if not key.isascii() or not key.isprintable():
         raise ConfigError("the key holds characters that cannot be sent")
     return ((b"authorization", b"Bearer " + key.encode()),)
 

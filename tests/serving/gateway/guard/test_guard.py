@@ -190,6 +190,30 @@ def test_a_pause_tells_when_it_ends_and_holds_up_nobody_else() -> None:
     assert world.tenant(HOLDERS.headers("engineer")) == "tenant-engineer"
 
 
+def test_whoever_was_known_is_not_held_up_when_it_is_proved_again() -> None:
+    world = World()
+    good = HOLDERS.headers("caller")
+    world.tenant(good)
+    for _ in range(12):
+        with pytest.raises(Unauthenticated):
+            world.tenant(bearer("wrong"))
+        world.clock.advance(0.01)
+    world.clock.advance(module.AGAIN)
+    with pytest.raises(Unauthenticated):
+        world.tenant(bearer("wrong"))
+    with pytest.raises(TooManyAttempts):
+        world.tenant(bearer("wrong"))
+    assert world.tenant(good) == "tenant-caller"
+    world.guard.replace(HOLDERS.table)
+    assert world.tenant(good) == "tenant-caller"
+    world.guard.replace(AccessTable(revision=9))
+    with pytest.raises(Unauthenticated) as first:
+        world.tenant(good)
+    assert not isinstance(first.value, TooManyAttempts)
+    with pytest.raises(TooManyAttempts):
+        world.tenant(good)
+
+
 def test_asking_without_a_credential_is_no_wrong_attempt() -> None:
     world = World()
     for _ in range(100):

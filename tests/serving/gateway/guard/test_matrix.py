@@ -22,7 +22,20 @@ from shoal.serving.gateway.guard.needs import HTTP, RPC
 from support.access import everyone
 from support.gateway_fakes import FakeRpc, Gateway, default_handles, handle, proto, v2
 
-WHO = ("", "wrong", "caller", "viewer", "engineer", "qa", "owner", "admin", "everywhere", "foreign", "only_iris", "nothing")
+WHO = (
+    "",
+    "wrong",
+    "caller",
+    "viewer",
+    "engineer",
+    "qa",
+    "owner",
+    "admin",
+    "everywhere",
+    "foreign",
+    "only_iris",
+    "nothing",
+)
 OPEN = "............"
 SEE = "11.......4.4"
 READ = "113......4.4"
@@ -286,10 +299,51 @@ def test_health_of_a_model_is_told_to_those_who_may_see_it() -> None:
             assert isinstance(method, Streaming)
             method.open(rpc).on_message(check)
             status = health.HealthCheckResponse.FromString(rpc.sent[0]).status
-            assert status == (health.HealthCheckResponse.SERVICE_UNKNOWN if code else health.HealthCheckResponse.SERVING)
+            assert status == (
+                health.HealthCheckResponse.SERVICE_UNKNOWN if code else health.HealthCheckResponse.SERVING
+            )
         await served.application.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ns/elsewhere/v2/models/secret",
+        "/ns/elsewhere/v2/models/secret/infer",
+        "/ns/elsewhere/v1/models/secret:predict",
+        "/ns/default/v2/models/secret@elsewhere",
+        "/v2/models/secret@elsewhere",
+        "/v2/models/secret%40elsewhere",
+        "/v2/models/secret+production@elsewhere",
+    ],
+)
+def test_no_spelling_of_an_address_leads_around_its_namespace(path: str) -> None:
+    served = World()
+    for who, found in (("owner", False), ("only_iris", False), ("foreign", True)):
+        method, body = ("POST", v2()) if path.endswith("infer") else ("GET", b"")
+        if path.endswith(":predict"):
+            method, body = "POST", BODIES[":predict"]
+        for _ in range(2):
+            status = served.ask(method, path, body, HEADERS[who]).answer.status
+            assert status in ((200, 400, 404) if found else (400, 404)), (who, path, status)
+            assert found or served.models.find("secret@elsewhere").dispatch.calls == []
+
+
+def test_metadata_with_a_namespace_asks_for_what_it_names() -> None:
+    served = World()
+    named = proto("secret").SerializeToString()
+    for who, code in (("foreign", 0), ("owner", 5), ("foreign", 0), ("only_iris", 5), ("viewer", 5)):
+        metadata = {**HEADERS[who], b"shoal-namespace": b"elsewhere"}
+        assert served.infer(named, FakeRpc(metadata)).code == code
+        for method, request in (
+            ("ModelMetadata", pb.ModelMetadataRequest(name="secret")),
+            ("RepositoryModelUnload", pb.RepositoryModelUnloadRequest(model_name="secret")),
+        ):
+            if method == "ModelMetadata" or code:
+                asked = served.call(SERVICE + method, request.SerializeToString(), FakeRpc(metadata))
+                assert asked.code == code, (who, method)
 
 
 def test_an_app_does_not_get_to_see_the_callers_key() -> None:

@@ -4,9 +4,10 @@
                                  │ no
                                  └─▶ source in a pause? 429 ──▶ key or token proved? ── no ──▶ 401
 
-The memo goes by the whole credential. It forgets everything when the keys change, and each credential when it expires,
-at the latest after a minute. So a request whose credential was seen before costs two look-ups in dictionaries, and what
-is refused was never hashed twice. Only what was proved is remembered: nobody without a key can fill the memo.
+The memo goes by the whole credential. All of it has to be proved again when the keys change, and each credential when
+it expires, at the latest after a minute; whoever was known before is not held up by others' wrong keys then. So a
+request whose credential was seen before costs two look-ups in dictionaries, and what is refused was never hashed twice.
+Only what was proved is remembered: nobody without a key can fill the memo.
 
 Without authentication the guard is off: everybody sees and may do everything, and nothing is looked at.
 """
@@ -14,6 +15,7 @@ Without authentication the guard is off: everybody sees and may do everything, a
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -97,7 +99,7 @@ class Guard:
         self._keys: dict[str, KeyRecord] = {}
         self._attempts = Attempts(clock)
         self._known: dict[bytes | None, Caller] = {}
-        self._pages: dict[bytes, Caller] = {}
+        self._pages: dict[bytes | None, Caller] = {}
 
     def replace(self, table: AccessTable) -> None:
         """Let in those of this table from now on, and nobody whom only an earlier one names.
@@ -105,8 +107,8 @@ class Guard:
         Keys have existed if the table was ever changed: then the guard stays on when the last of them is revoked.
         """
         self._keys = {record.id: record for record in table.keys if _is_usable(record)}
-        self._known.clear()
-        self._pages.clear()
+        for caller in (*self._known.values(), *self._pages.values()):
+            caller.until = -math.inf
         self._waiting = False
         self.changes += 1
         self.on = self._required or bool(table.keys) or table.revision > 0
@@ -150,7 +152,7 @@ class Guard:
         if name:
             self._check(caller, need.any_of, name)
         elif not (places.everywhere if need.about is About.NODE else places):
-            raise _denied(caller, need.any_of, "anything here" if places else "any model")
+            raise _denied(caller, need.any_of, "in all namespaces" if need.about is About.NODE else "somewhere")
         return models if places.everywhere else Sight(models, places.__contains__)
 
     def glimpse(self, asked: Asked, headers: Headers, models: Models) -> Models:
@@ -181,14 +183,18 @@ class Guard:
             raise Unauthenticated(
                 "a password counts for pages only", hint="send the key as `Authorization: Bearer KEY`"
             )
-        caller = (self._pages if basic else self._known).get(value)
+        memo = self._pages if basic else self._known
+        caller = memo.get(value)
         if caller is None or caller.until <= self._clock():
-            caller = self._prove(value, source_of(asked.peer()))
-            self._remember(value, caller, basic=basic)
+            memo.pop(value, None)
+            caller = self._prove(value, source_of(asked.peer()), known=caller is not None)
+            if len(memo) >= KNOWN:
+                memo.clear()
+            memo[value] = caller
         return caller
 
-    def _prove(self, value: bytes, source: str) -> Caller:
-        if (pause := self._attempts.pause(source)) > 0:
+    def _prove(self, value: bytes, source: str, *, known: bool) -> Caller:
+        if not known and (pause := self._attempts.pause(source)) > 0:
             raise TooManyAttempts(
                 "too many wrong credentials came from this address", hint="wait, and check the key", retry_after=pause
             )
@@ -212,24 +218,12 @@ class Guard:
             raise ValueError("the API key has expired")
         return record.principal, record.expires
 
-    def _remember(self, value: bytes, caller: Caller, *, basic: bool) -> None:
-        if basic:
-            _put(self._pages, value, caller)
-        else:
-            _put(self._known, value, caller)
-
     def _check(self, caller: Caller, any_of: tuple[Permission, ...], name: str) -> None:
         if name in caller.where(any_of):
             return
         if name in caller.where(needs.SEE):
-            raise _denied(caller, any_of, f"model {name!r}")
+            raise _denied(caller, any_of, f"on {name!r}")
         raise unknown(name)
-
-
-def _put(memo: dict[bytes | None, Caller] | dict[bytes, Caller], value: bytes, caller: Caller) -> None:
-    if len(memo) >= KNOWN:
-        memo.clear()
-    memo[value] = caller
 
 
 def _is_usable(record: KeyRecord) -> bool:
@@ -243,8 +237,6 @@ def _is_usable(record: KeyRecord) -> bool:
     return True
 
 
-def _denied(caller: Caller, any_of: tuple[Permission, ...], what: str) -> PermissionDenied:
-    wanted = " or ".join(any_of)
-    return PermissionDenied(
-        f"{caller.principal.name!r} may not do this to {what}", hint=f"it needs the permission {wanted} there"
-    )
+def _denied(caller: Caller, any_of: tuple[Permission, ...], where: str) -> PermissionDenied:
+    wanted = f"this needs the permission {' or '.join(any_of)} {where}"
+    return PermissionDenied(f"{caller.principal.name!r} may not do this", hint=wanted)
