@@ -74,12 +74,12 @@ def test_what_must_be_looked_into_is_read_whole() -> None:
     assert blobs.read == 3 * HEAD_BYTES
 
 
-def test_the_permission_is_asked_for_actor_and_namespace() -> None:
+def test_the_permission_is_asked_for_actor_and_model() -> None:
     asked = []
 
     class Some:
-        def allows(self, actor: str, action: str, namespace: str) -> bool:
-            asked.append((actor, action, namespace))
+        def allows(self, actor: str, action: str, namespace: str, model: str) -> bool:
+            asked.append((actor, action, namespace, model))
             return actor == "ann"
 
     blobs = Blobs()
@@ -88,7 +88,7 @@ def test_the_permission_is_asked_for_actor_and_namespace() -> None:
     assert deciding.admit(new, Policy(), "ann").trust == "code"
     with pytest.raises(PermissionDenied):
         deciding.admit(new, Policy(), "bob")
-    assert asked == [("ann", "deploy:code", "team-a"), ("bob", "deploy:code", "team-a")]
+    assert asked == [("ann", "deploy:code", "team-a", "m"), ("bob", "deploy:code", "team-a", "m")]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import types
 import typing
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,21 @@ WORDS: dict[Any, str] = {str: "text", int: "whole number", float: "number", bool
 def make() -> str:
     """The page."""
     group: Any = typer.main.get_command(app)
-    hints = {
-        each.callback.__name__: typing.get_type_hints(each.callback)
-        for each in app.registered_commands
-        if each.callback
-    }
-    sections = [_command(name, command, hints[name]) for name, command in group.commands.items() if not command.hidden]
+    sections = [
+        _command(name, command, typing.get_type_hints(command.callback.__wrapped__))
+        for name, command in _flat(group.commands)
+        if not command.hidden
+    ]
     return page("The command line", INTRODUCTION, *sections)
+
+
+def _flat(commands: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Commands with their whole names, those of groups among them."""
+    for name, command in commands.items():
+        if hasattr(command, "commands"):
+            yield from _flat(command.commands, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _command(name: str, command: Any, hints: dict[str, Any]) -> str:

@@ -6,16 +6,19 @@ Exit codes: 0 done, 1 the work failed, 2 wrong usage, settings or files, 130 int
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import typer
 
 from shoal.cli import (
+    audit,
     bench,
     build,
     control,
     deploy,
     doctor,
     init,
+    keys,
     models,
     namespaces,
     predict,
@@ -27,6 +30,7 @@ from shoal.cli import (
     upkeep,
     why,
 )
+from shoal.cli.reaching import KEY_FILE
 from shoal.core.errors import ConfigError, ShoalError
 from shoal.core.version import __version__
 
@@ -39,13 +43,18 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 SERVING = (serve, roles, predict, bench, init, build, doctor, why)
-CONTROLLING = (control, push, models, stages, upkeep, namespaces, deploy, services)
+CONTROLLING = (control, push, models, stages, upkeep, namespaces, deploy, services, keys, audit)
 for command in SERVING + CONTROLLING:
     command.register(app)
 
 
 @app.callback(invoke_without_command=True)
-def version(show: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+def version(
+    show: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    key_file: Path | None = typer.Option(  # noqa: B008 - how Typer is told
+        None, "--key-file", envvar=KEY_FILE, help="File with the API key for control (or SHOAL_API_KEY)."
+    ),
+) -> None:
     if show:
         print(f"shoal {__version__}")
         raise typer.Exit

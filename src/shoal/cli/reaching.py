@@ -29,6 +29,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the name.")]
 
 LOOK_SECONDS = 2.0
+KEY = "SHOAL_API_KEY"
+KEY_FILE = "SHOAL_API_KEY_FILE"
 
 
 @contextmanager
@@ -44,17 +46,17 @@ def connected(url: str | None, home: Path | None, *, trust: bool = False) -> Ite
     from shoal.core.settings.control import load_control_settings
 
     if url is not None:
-        with ControlClient(url, actor=_user()) as client:
+        with ControlClient(url, actor=_user(), key=api_key()) as client:
             yield client
         return
     settings = load_control_settings(None, os.environ, {"home": home, "trust": trust or None})
     if known := _running(settings.folder):
-        with ControlClient(known, actor=_user()) as client:
+        with ControlClient(known, actor=_user(), key=api_key()) as client:
             yield client
         return
     with needing_control():
         from shoal.control.main import control_for
-    with control_for(settings) as own, ControlClient(own, actor=_user()) as client:
+    with control_for(settings) as (own, key), ControlClient(own, actor=_user(), key=key) as client:
         yield client
 
 
@@ -90,6 +92,25 @@ def _running(folder: Path) -> str:
     except ShoalError:
         return ""
     return url
+
+
+def api_key() -> str:
+    """The key to show: of the environment, or of the file that `shoal --key-file` or the environment names; "" if none.
+
+    It is never an argument: those are seen by everybody on the machine.
+
+    Raises:
+        ConfigError: the file cannot be read, or others can read it.
+    """
+    import click
+
+    from shoal.core.settings.secret_files import read_secret
+
+    if key := os.environ.get(KEY, "").strip():
+        return key
+    context = click.get_current_context(silent=True)
+    named = context.find_root().params.get("key_file") if context else os.environ.get(KEY_FILE)
+    return read_secret(Path(named), "key_file") if named else ""
 
 
 def _user() -> str:

@@ -16,7 +16,9 @@ from typing import Any, BinaryIO
 
 from shoal.client.control_link import CHUNK, ControlLink, Progress, Upload, segment
 from shoal.core import catalogue as words
+from shoal.core.access import AccessTable
 from shoal.core.errors import CorruptArtifact, NotFound
+from shoal.core.keyring import KeyEntry, KeyList, KeyRequest, NewKey, Verdict
 from shoal.core.registry import DEFAULT_NAMESPACE, Manifest, Model, Namespace, NewVersion, StageMove, Version
 from shoal.core.routes import Feed, NodeStatus, Route
 from shoal.core.service import Service
@@ -212,6 +214,27 @@ class ControlClient:
 
     def nodes(self) -> tuple[NodeStatus, ...]:
         return self.link.call("GET", "/v1/nodes", words.NodeList).nodes
+
+    # Keys and the audit log
+
+    def list_keys(self) -> tuple[KeyEntry, ...]:
+        return self.link.call("GET", "/v1/keys", KeyList).keys
+
+    def create_key(self, asked: KeyRequest) -> NewKey:
+        """The new key with its text, which control tells this once; the first one turns authentication on."""
+        return self.link.call("POST", "/v1/keys", NewKey, body=asked)
+
+    def revoke_key(self, key_id: str) -> KeyEntry:
+        return self.link.call("DELETE", f"/v1/keys/{segment(key_id)}", KeyEntry)
+
+    def access(self) -> AccessTable:
+        """Whom a node lets in."""
+        return self.link.call("GET", "/v1/access", AccessTable)
+
+    def verify_audit(self, number: int = 0, sha256: str = "") -> Verdict:
+        """Whether the audit log is what was written; number and hash are of a record that was remembered."""
+        query: dict[str, object] = {"number": number or "", "hash": sha256}
+        return self.link.call("GET", "/v1/audit", Verdict, query=query, wait=600.0)
 
     # Upkeep
 

@@ -50,7 +50,8 @@ class ControlLink:
 
     Args:
         url: of the control.
-        actor: who asks; written down by control.
+        actor: who asks; written down by control where nobody needs a key.
+        key: an API key; "" for a control that lets in this machine.
         timeout: seconds that an answer may take, beyond what a request asks to wait.
         retries: how often, and after which time.
         tls: for ``https://``; None: as `SHOAL_CA`, `SHOAL_CERT` and `SHOAL_CERT_KEY` say.
@@ -61,6 +62,7 @@ class ControlLink:
         url: str,
         *,
         actor: str = "",
+        key: str = "",
         timeout: float = 60.0,
         retries: Retries | None = None,
         tls: Tls | None = None,
@@ -70,6 +72,7 @@ class ControlLink:
         self.url = url
         self._address = parse_url(url)
         self._actor = actor
+        self._key = key
         self._timeout = timeout
         self._retries = retries or Retries(attempts=4, base_seconds=0.1, max_seconds=5.0)
         self._tls = tls
@@ -159,6 +162,8 @@ class ControlLink:
         headers = {"accept": "application/json"}
         if self._actor:
             headers["x-shoal-actor"] = self._actor
+        if self._key:
+            headers["authorization"] = f"Bearer {self._key}"
         if method not in SAFE:
             headers["idempotency-key"] = secrets.token_hex(16)
         if body is not None:

@@ -65,7 +65,7 @@ class Admission:
         plain = new.runtime == PLAIN_FILES
         nature = Nature(PLAIN_FILES, "") if plain else self.nature(new.manifest)
         _agree(new.runtime, nature)
-        if nature.code and not self._permissions.allows(actor, "deploy:code", new.namespace):
+        if nature.code and not self._permissions.allows(actor, "deploy:code", new.namespace, new.model):
             raise PermissionDenied(
                 f"the artifact {nature.code}, and may not be deployed", hint=HOW_TO_ALLOW, field="trust"
             )

@@ -23,8 +23,9 @@ from shoal.control.artifacts import gc, intake, storing
 from shoal.control.artifacts.blobs import BlobStore
 from shoal.control.artifacts.scratch import Scratch
 from shoal.control.deployments import Deployments
-from shoal.control.permissions import LocalPermissions, Permissions
+from shoal.control.permissions import CallerPermissions, LocalPermissions, Permissions
 from shoal.control.registry import Nodes, Registry
+from shoal.control.registry.within import Reach
 from shoal.control.services.resolving import Resolver
 from shoal.core.catalogue import Collected, CollectRequest, Event, Examined, NamespaceChange
 from shoal.core.errors import Conflict, NotFound, Unavailable
@@ -45,7 +46,7 @@ class Control:
     Args:
         registry, blobs: open; closed by whoever opened them.
         settings: of the process.
-        permissions: who may do what; by default the settings' `trust` for everybody.
+        permissions: who may let code in; by default those whose key says so, and the settings' `trust` for the others.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Control:
         self.services = Deployments(registry, self.nodes, NODE_SECONDS)
         self._tmp = settings.folder / "tmp"
         self._tmp.mkdir(mode=0o700, parents=True, exist_ok=True)
-        permissions = permissions or LocalPermissions(allow_code=settings.trust)
+        permissions = permissions or CallerPermissions(LocalPermissions(allow_code=settings.trust))
         self._admission = Admission(blobs, self.scratch, permissions)
         self._keeping = threading.Lock()
         self._moving = threading.Lock()
@@ -178,9 +179,9 @@ class Control:
                 raise Conflict(f"the stage {stage} is at {now or 'nothing'}, not at {expected}", hint=hint)
             return self.registry.rollback(namespace, model, stage, actor=actor, key=key)
 
-    def events(self, *, limit: int, before: int, subject: str) -> tuple[Event, ...]:
-        """What was done, newest first."""
-        found = self.registry.events(limit, before or None, subject=subject)
+    def events(self, *, limit: int, before: int, subject: str, reach: Reach | None = None) -> tuple[Event, ...]:
+        """What was done, newest first; in these namespaces, or (None) in all."""
+        found = self.registry.events(limit, before or None, subject=subject, reach=reach)
         return tuple(Event(**msgspec.structs.asdict(each)) for each in found)
 
     def collect(self, asked: CollectRequest, *, actor: str) -> Collected:

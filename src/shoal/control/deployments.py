@@ -13,6 +13,7 @@ import msgspec
 from shoal.control.registry import Registry
 from shoal.control.registry.nodes import Nodes
 from shoal.control.registry.records import ServiceRecord
+from shoal.control.registry.within import Reach
 from shoal.control.services.diffing import diff
 from shoal.control.services.promotion import promote
 from shoal.control.services.resolving import Resolver
@@ -47,6 +48,7 @@ class Deployments:
         search: str = "",
         owner: str = "",
         deleted: bool = False,
+        reach: Reach | None = None,
         limit: int = 100,
         after: str = "",
     ) -> tuple[list[ServiceEntry], str]:
@@ -57,6 +59,7 @@ class Deployments:
             search=search,
             owner=owner,
             deleted=deleted,
+            reach=reach,
             limit=limit,
             after=_place(after),
         )

@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
@@ -29,6 +29,7 @@ from shoal.control.control import Control
 from shoal.control.following import Following
 from shoal.control.home import Home
 from shoal.control.registry import open_registry
+from shoal.control.security.authenticating import NODE, OwnKey
 from shoal.core.clock import monotonic
 from shoal.core.errors import ConfigError, InternalError
 from shoal.core.settings.control import ControlSettings
@@ -50,12 +51,15 @@ class ControlServer:
         control: what answers.
         listening: a bound socket; closed at the end.
         grace_seconds: what was accepted is finished within this time.
+        own: keys that only this process knows.
 
     Raises:
         ConfigError: the files of TLS are no good.
     """
 
-    def __init__(self, control: Control, listening: socket.socket, grace_seconds: float) -> None:
+    def __init__(
+        self, control: Control, listening: socket.socket, grace_seconds: float, own: Sequence[OwnKey] = ()
+    ) -> None:
         host, port = listening.getsockname()[:2]
         files = control.settings.tls
         scheme = "http" if files is None else "https"
@@ -65,7 +69,7 @@ class ControlServer:
         self._listening = listening
         self._grace = grace_seconds
         config = uvicorn.Config(
-            create_app(control, watch=self._watch),
+            create_app(control, watch=self._watch, own=own),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -112,13 +116,16 @@ class ControlServer:
 
 
 @contextmanager
-def running(settings: ControlSettings, *, wait_seconds: float = 0.0, announced: bool = True) -> Iterator[ControlServer]:
+def running(
+    settings: ControlSettings, *, wait_seconds: float = 0.0, announced: bool = True, own: Sequence[OwnKey] = ()
+) -> Iterator[ControlServer]:
     """A running control, until the end of the `with` block.
 
     Args:
         settings: of the control.
         wait_seconds: how long to wait for another process to let the home go.
         announced: whether others may find and use it.
+        own: keys of those who have started it, besides those of the registry.
 
     Raises:
         Conflict: another process uses the home.
@@ -128,7 +135,7 @@ def running(settings: ControlSettings, *, wait_seconds: float = 0.0, announced: 
         home = stack.enter_context(Home(settings.folder, wait_seconds=wait_seconds))
         listening = stack.enter_context(_listen(settings.host, settings.port))
         control = stack.enter_context(opened(settings))
-        server = ControlServer(control, listening, settings.grace_seconds)
+        server = ControlServer(control, listening, settings.grace_seconds, own)
         server.start()
         stack.callback(server.stop)
         if settings.services is not None:
@@ -153,24 +160,30 @@ def opened(settings: ControlSettings) -> Iterator[Control]:
 
 
 @contextmanager
-def control_for(settings: ControlSettings) -> Iterator[str]:
-    """The URL of a control that serves one command: on a free port, unknown to others."""
+def control_for(settings: ControlSettings) -> Iterator[tuple[str, str]]:
+    """URL and key of a control that serves one command: on a free port, unknown to others.
+
+    Whoever may use the home may do everything with it, so the key may, too: it lives as long as this control.
+    """
+    text, key = OwnKey.local()
     own = settings.model_copy(update={"port": 0, "host": "127.0.0.1", "services": None, "grace_seconds": 2.0})
-    with running(own, wait_seconds=OWN_WAIT_SECONDS, announced=False) as server:
-        yield server.url
+    with running(own, wait_seconds=OWN_WAIT_SECONDS, announced=False, own=(key,)) as server:
+        yield server.url, text
 
 
-def run_control(settings: ControlSettings, on_ready: Callable[[str], None]) -> int:
+def run_control(settings: ControlSettings, on_ready: Callable[[str], None], node_key: str = "") -> int:
     """Run a control until SIGTERM or SIGINT; a second signal ends it at once.
 
     Args:
         settings: of the control.
         on_ready: told the URL once it answers.
+        node_key: of the node that has started it; "" if none has.
 
     Returns:
         The process's exit code.
     """
-    with _signals() as wait, running(settings) as server:
+    own = [OwnKey.of(node_key, NODE)] if node_key else []
+    with _signals() as wait, running(settings, own=own) as server:
         on_ready(server.url)
         reason = wait()
         logger.info("stopping", extra={"reason": reason})

@@ -43,6 +43,8 @@ class Permission(StrEnum):
     """Read the prediction log."""
     MANAGE = "manage"
     """Policies of the namespace, its keys and its audit log."""
+    NODE = "node"
+    """What a serving node needs of control: routes, the feed, files, and whom to let in."""
     ADMIN = "admin"
     """What concerns all namespaces: nodes, garbage collection, metrics, the whole audit log."""
 
@@ -55,6 +57,7 @@ ROLES: dict[str, frozenset[Permission]] = {
     "engineer": ENGINEER,
     "qa": frozenset({P.READ, P.INFER, P.PROMOTE, P.APPROVE, P.READ_LOG}),
     "owner": (ENGINEER | {P.DEPLOY_CODE, P.APPROVE, P.DELETE, P.MANAGE}),
+    "node": frozenset({P.NODE}),
     "admin": frozenset(P),
 }
 """Permissions by role. Who writes models cannot approve them, and only owners let code in."""
@@ -98,6 +101,10 @@ class Principal(msgspec.Struct, frozen=True):
     def allows(self, permission: Permission, namespace: str, model: str = ANY) -> bool:
         """Whether it may. What belongs to no single model (`ANY`) only a grant on all of them allows."""
         return any(grant.allows(permission, namespace, model) for grant in self.grants)
+
+    def reach(self, permission: Permission) -> tuple[tuple[str, str], ...]:
+        """Where it may: namespaces and models, `ANY` among them; what a list is filtered by."""
+        return tuple((each.namespace, each.model) for each in self.grants if permission in expand(each.permissions))
 
 
 EVERYBODY = Principal("local", "everybody on this machine", (Grant(("admin",), ANY),))

@@ -189,6 +189,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         action: such as ``version.register``.
         subject: what it was done to.
         detail: more, by name.
+        outcome: ``done``, or ``denied``: somebody wanted to and may not.
+        request: id of the request that it was done by, if there was one.
+        hash: chains it to the one before; see `shoal audit verify`.
     """
 
     number: int
@@ -198,6 +201,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str = ""
     subject: str = ""
     detail: dict[str, Any] = {}
+    outcome: str = "done"
+    request: str = ""
+    hash: str = ""
 
 
 class EventList(msgspec.Struct, frozen=True):

@@ -81,12 +81,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         number: position in the feed; grows by at least one from entry to entry.
         kind: ``service``: this service was put or deleted in `environment`; ``model``: versions, stages or deletion of
-            a model; ``namespace``: its policy.
-        name: of the service or model; "" for a namespace.
+            a model; ``namespace``: its policy; ``access``: the keys that are let in.
+        namespace: "" for keys.
+        name: of the service or model; "" for a namespace and for keys.
     """
 
     number: int
-    kind: Literal["service", "model", "namespace"]
+    kind: Literal["service", "model", "namespace", "access"]
     namespace: str
     name: str = ""
     environment: str = ""

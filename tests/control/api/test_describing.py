@@ -12,7 +12,9 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from shoal.control.api.app import api
+from shoal.core import keys
 from support.control_world import World, sha256
+from support.keyed import Keyed
 
 DOCUMENT = api().openapi()
 OPERATIONS = [
@@ -50,8 +52,11 @@ def test_its_example_works(control: World, operation: tuple[str, str, Any]) -> N
         for stage in ("production", "staging"):
             control.ask("DELETE", f"/v1/models/default/iris/stages/{stage}")
     for each in told.get("parameters", ()):
-        if each["in"] == "path":
+        if each["in"] == "path" and each["name"] != "id":
             path = path.replace(f"{{{each['name']}}}", str(example_of(each)).replace("DIGEST", digests))
+    if "{id}" in path:
+        keyed = Keyed(control)
+        path = path.replace("{id}", keys.parse(keyed.key("viewer")))
     query = {
         each["name"]: example_of(each)
         for each in told.get("parameters", ())

@@ -113,7 +113,7 @@ def test_a_registry_that_fails_sends_all_away_to_be_told() -> None:
 def long_poll(world: World, after: int, act: Any) -> dict[str, Any]:
     async def main() -> dict[str, Any]:
         asking = asyncio.ensure_future(world.http.get("/v1/feed", params={"after": after, "wait": 30}))
-        while not world.app._app._app._app.state.watch._waiting:  # type: ignore[attr-defined]
+        while not world.app._app._app._app._app.state.watch._waiting:  # type: ignore[attr-defined]
             await asyncio.sleep(0)
         await act()
         answer = await asking

@@ -182,9 +182,9 @@ def test_a_registration_is_remembered_beyond_this_process(control: World) -> Non
     body = {"model": "iris", "manifest": manifest(model__onnx=b"r1")}
     key = {"idempotency-key": "k"}
     first = control.ask("POST", VERSIONS, json=body, headers=key).json()
-    control.app._app._kept.clear()  # type: ignore[attr-defined]
+    control.app._app._app._kept.clear()  # type: ignore[attr-defined]
     assert control.ask("POST", VERSIONS, json=body, headers=key).json() == first
-    control.app._app._kept.clear()  # type: ignore[attr-defined]
+    control.app._app._app._kept.clear()  # type: ignore[attr-defined]
     assert control.problem("POST", VERSIONS, json={**body, "alias": "x"}, headers=key) == (409, "conflict")
 
 

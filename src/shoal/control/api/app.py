@@ -1,16 +1,19 @@
 """The control API as one ASGI application: routes inside, then replays, then the boundary.
 
-Boundary            who may call, request ids, unexpected errors
-└── Replays         Idempotency-Key
-    └── Announcing  each change wakes those who wait for the feed
-        └── FastAPI routes; errors of the domain become problems
+Boundary                where a call may come from, request ids, unexpected errors
+└── Guard               who asks, and may they
+    └── Replays         Idempotency-Key
+        └── Announcing  each change wakes those who wait for the feed
+            └── FastAPI routes; errors of the domain become problems
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -18,13 +21,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shoal.control.api import blobs, describing, docs, models, namespaces, nodes, problems, services, stages, upkeep
+from shoal.control.api import (
+    blobs,
+    describing,
+    docs,
+    keys,
+    models,
+    namespaces,
+    nodes,
+    problems,
+    services,
+    stages,
+    upkeep,
+)
 from shoal.control.api.boundary import Boundary
 from shoal.control.api.feed import FeedWatch
 from shoal.control.api.replays import METHODS, Replays
+from shoal.control.audit.denials import Denials
 from shoal.control.control import Control
+from shoal.control.security.authenticating import Authenticator, KeyAuthenticator, OwnKey
+from shoal.control.security.backoff import Backoff
+from shoal.control.security.desk import Desk, Hidden, shown
+from shoal.control.security.guard import Guard
 from shoal.core.clock import Clock, monotonic
-from shoal.core.errors import InvalidInput, NotFound, ShoalError
+from shoal.core.errors import InvalidInput, NotFound, PermissionDenied, ShoalError
 from shoal.core.version import __version__
 
 ABOUT = """\
@@ -34,22 +54,40 @@ need to know.
 Each error is `{"error", "code", "hint", "field", "request_id"}`. Each change may carry an `Idempotency-Key`: the same
 request with the same key has its effect once and gets the same answer.
 """
-TAGS = ("models", "stages", "services", "files", "namespaces", "nodes", "upkeep")
+TAGS = ("models", "stages", "services", "files", "namespaces", "nodes", "keys", "upkeep")
 
 
-def create_app(control: Control, *, watch: FeedWatch | None = None, clock: Clock = monotonic) -> ASGIApp:
+def create_app(
+    control: Control,
+    *,
+    watch: FeedWatch | None = None,
+    clock: Clock = monotonic,
+    own: Sequence[OwnKey] = (),
+    others: Sequence[Authenticator] = (),
+) -> ASGIApp:
     """The application.
 
     Args:
         control: what does the work.
         watch: of the feed; whoever stops the server closes it first.
         clock: monotonic.
+        own: keys that only this process knows, besides those of the registry.
+        others: what knows credentials of other kinds.
     """
+    registry = control.registry
+    authenticator = KeyAuthenticator(registry.access, registry.mark_used, own, clock=clock)
+    denials = Denials(
+        lambda actor, action, namespace, subject, detail: registry.deny(actor, action, namespace, subject, detail),
+        clock=clock,
+    )
+    desk = Desk(control.settings.auth, authenticator, denials, others=others, backoff=Backoff(clock))
     app = api()
+    app.state.desk = desk
     app.state.control = control
     app.state.uploads = anyio.CapacityLimiter(control.settings.uploads)
     app.state.watch = watch or FeedWatch(control.registry.position, control.settings.waiters)
-    return Boundary(Replays(_Announcing(app, app.state.watch), clock=clock), control.settings.names)
+    inner = Replays(_Announcing(app, app.state.watch), clock=clock)
+    return Boundary(Guard(inner, app.routes, desk), control.settings.names)
 
 
 def api() -> FastAPI:
@@ -63,7 +101,7 @@ def api() -> FastAPI:
         openapi_tags=[{"name": name} for name in TAGS],
         exception_handlers=dict.fromkeys((ShoalError, RequestValidationError, HTTPException, Exception), _problem),
     )
-    for room in (models, stages, services, blobs, namespaces, nodes, upkeep, docs):
+    for room in (models, stages, services, blobs, namespaces, nodes, keys, upkeep, docs):
         app.include_router(room.router)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
@@ -75,7 +113,14 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 async def _problem(request: Request, error: Exception) -> Response:
-    return problems.to_response(_translated(error), request.state.request_id)
+    told, caller, target = _translated(error), request.state.caller, request.state.target
+    if caller is not None:
+        if isinstance(told, PermissionDenied | Hidden):
+            desk: Desk = request.app.state.desk
+            await anyio.to_thread.run_sync(desk.denied, caller, target, request.state.route, told)
+        if isinstance(told, NotFound):
+            told = shown(told, caller.principal, target)
+    return problems.to_response(told, request.state.request_id)
 
 
 def _translated(error: Exception) -> ShoalError:

@@ -8,7 +8,11 @@ from fastapi import Depends, Path, Query
 from starlette.requests import Request
 
 from shoal.control.api.replays import HEADER
+from shoal.control.caller import Caller
 from shoal.control.control import Control
+from shoal.control.registry.within import Reach
+from shoal.control.security.desk import Desk
+from shoal.core.access import ANY, Permission, Principal
 
 ACTOR = "x-shoal-actor"
 NOBODY = "local"
@@ -20,19 +24,47 @@ def _control(request: Request) -> Control:
     return control
 
 
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+def _principal(request: Request) -> Principal:
+    return _caller(request).principal
+
+
 def _actor(request: Request) -> str:
-    """Who says to be asking; it is written down, and proves nothing."""
+    """Whose key it is; without one, who says to be asking, which is written down and proves nothing."""
+    caller = _caller(request)
+    if not caller.is_local:
+        return caller.principal.id
     name = request.headers.get(ACTOR, "")
     return name if name and name.isprintable() and len(name) <= 100 else NOBODY
 
 
 def _key(request: Request) -> str:
-    return request.headers.get(HEADER, "")
+    """The idempotency key; two principals may use the same one."""
+    key, caller = request.headers.get(HEADER, ""), _caller(request)
+    return f"{caller.principal.id} {key}" if key and not caller.is_local else key
+
+
+def _seen(request: Request) -> Reach | None:
+    """What of a list may be shown; None: all of it."""
+    principal = _principal(request)
+    return None if principal.allows(Permission.READ, ANY) else principal.reach(Permission.READ)
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
 
 
 TheControl = Annotated[Control, Depends(_control)]
 Actor = Annotated[str, Depends(_actor)]
 Key = Annotated[str, Depends(_key)]
+Who = Annotated[Principal, Depends(_principal)]
+Seen = Annotated[Reach | None, Depends(_seen)]
+TheDesk = Annotated[Desk, Depends(_desk)]
 
 NamespaceName = Annotated[str, Path(alias="namespace", description="A namespace.", examples=["default"])]
 ModelName = Annotated[str, Path(alias="name", description="Name of the model.", examples=["iris"])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, BinaryIO
 
 import anyio
@@ -11,9 +11,11 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from shoal.control.api.asking import Digest, TheControl
+from shoal.control.api.asking import Digest, TheControl, Who
 from shoal.control.api.bodies import Stream, body, spool
 from shoal.control.api.describing import answer, described
+from shoal.control.security.desk import Hidden
+from shoal.core.access import ANY, Permission, Principal
 from shoal.core.catalogue import Digests, Examined
 from shoal.core.errors import InvalidInput, NotFound
 from shoal.core.registry import Manifest
@@ -49,16 +51,18 @@ async def put_blob(
 
 
 @router.get("/v1/blobs/{sha256}", **described(bytes))
-def get_blob(control: TheControl, sha256: Digest) -> Response:
+def get_blob(control: TheControl, who: Who, sha256: Digest) -> Response:
     """The content of a blob. What the digest says is for the reader to verify."""
+    _require_one(who, lambda: control.registry.holders_of_blob(sha256))
     return StreamingResponse(
         _chunks(control.blobs.open(sha256)), media_type="application/octet-stream", headers={"etag": f'"{sha256}"'}
     )
 
 
 @router.head("/v1/blobs/{sha256}", **described(None))
-def has_blob(control: TheControl, sha256: Digest) -> Response:
+def has_blob(control: TheControl, who: Who, sha256: Digest) -> Response:
     """Whether a blob is there."""
+    _require_one(who, lambda: control.registry.holders_of_blob(sha256))
     if not control.blobs.has(sha256):
         raise NotFound(f"there is no blob {sha256}")
     return Response(status_code=200)
@@ -73,9 +77,11 @@ def missing(control: TheControl, asked: Annotated[Digests, Depends(body(Digests)
 @router.get("/v1/manifests/{digest}", **described(Manifest))
 def manifest(
     control: TheControl,
+    who: Who,
     digest: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="Digest of a version.", examples=["DIGEST"])],
 ) -> Response:
     """The files of an artifact, by the artifact's digest."""
+    _require_one(who, lambda: control.registry.holders_of_manifest(digest))
     return answer(control.registry.manifest(digest))
 
 
@@ -94,6 +100,17 @@ async def take_archive(
             await spool(request, target, settings.upload_bytes, settings.upload_idle_seconds)
             examined = await anyio.to_thread.run_sync(control.take, target, name)
     return answer(examined)
+
+
+def _require_one(who: Principal, holders: Callable[[], list[tuple[str, str]]]) -> None:
+    """Let through whoever may read one of the models that have this."""
+    if who.allows(Permission.READ, ANY) or who.allows(Permission.NODE, ANY):
+        return
+    found = holders()
+    if not found:
+        raise NotFound("no version has this")
+    if not any(who.allows(Permission.READ, *each) for each in found):
+        raise Hidden
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

@@ -14,7 +14,8 @@ from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
 from shoal.control.api.problems import Problem
-from shoal.core import catalogue
+from shoal.core import catalogue, keyring
+from shoal.core.access import AccessTable
 from shoal.core.registry import Manifest, Model, Namespace, NewVersion, StageMove, Version
 from shoal.core.routes import Feed, NodeStatus, Route
 
@@ -23,8 +24,12 @@ Json = dict[str, Any]
 REF = "#/components/schemas/{name}"
 BINARY: Json = {"schema": {"type": "string", "format": "binary"}}
 TYPES: tuple[Any, ...] = (
-    Problem, Manifest, Model, Namespace, NewVersion, StageMove, Version, Feed, NodeStatus, Route,
-    *(kind for kind in vars(catalogue).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)),
+    Problem, AccessTable, Manifest, Model, Namespace, NewVersion, StageMove, Version, Feed, NodeStatus, Route,
+    *(
+        kind
+        for kind in (*vars(catalogue).values(), *vars(keyring).values())
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    ),
 )  # fmt: skip
 
 

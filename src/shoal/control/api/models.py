@@ -19,10 +19,14 @@ from shoal.control.api.asking import (
     Owner,
     Ref,
     Search,
+    Seen,
     TheControl,
+    Who,
 )
 from shoal.control.api.bodies import MANY_BYTES, body
 from shoal.control.api.describing import answer, described
+from shoal.control.security.desk import require
+from shoal.core.access import Permission
 from shoal.core.catalogue import Description, ManyVersions, ModelList, VersionList
 from shoal.core.errors import InvalidInput
 from shoal.core.registry import Model, NewVersion, Version
@@ -41,6 +45,7 @@ NEW = {"model": "iris", "manifest": {"files": [CONTENT]}, "lineage": {"dataset":
 @router.get("/v1/models", **described(ModelList))
 def models(
     control: TheControl,
+    seen: Seen,
     namespace: OneNamespace = "",
     search: Search = "",
     stage: Annotated[str, Query(description="Only models that have this stage.")] = "",
@@ -51,7 +56,7 @@ def models(
     """Models by name, page by page."""
     place, _, name = after.partition("/")
     found = control.registry.models(
-        namespace or None, search=search, stage=stage, owner=owner, limit=limit, after=(place, name)
+        namespace or None, search=search, stage=stage, owner=owner, reach=seen, limit=limit, after=(place, name)
     )
     more = f"{found[-1].namespace}/{found[-1].name}" if len(found) == limit else ""
     return answer(ModelList(tuple(found), more))
@@ -131,9 +136,11 @@ def register(
     "/v1/register-many", **described(VersionList, takes=ManyVersions, example={"versions": [NEW | {"model": "rose"}]})
 )
 def register_many(
-    control: TheControl, actor: Actor, many: Annotated[ManyVersions, Depends(body(ManyVersions, MANY_BYTES))]
+    control: TheControl, who: Who, actor: Actor, many: Annotated[ManyVersions, Depends(body(ManyVersions, MANY_BYTES))]
 ) -> Response:
     """Register many versions of many models at once."""
+    for namespace, model in {(each.namespace, each.model) for each in many.versions}:
+        require(who, Permission.PUSH, namespace, model)
     return answer(VersionList(tuple(control.register_many(many.versions, actor=actor))))
 
 

@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from shoal.control.api.asking import Actor, NamespaceName, TheControl
+from shoal.control.api.asking import Actor, NamespaceName, Seen, TheControl
 from shoal.control.api.bodies import body
 from shoal.control.api.describing import answer, described
+from shoal.core.access import ANY
 from shoal.core.catalogue import NamespaceChange, NamespaceList
 from shoal.core.registry import Namespace
 
@@ -19,9 +20,12 @@ POLICY = {"policy": {"required_lineage": ["dataset"], "allow_code": False}}
 
 
 @router.get("/v1/namespaces", **described(NamespaceList))
-def namespaces(control: TheControl) -> Response:
+def namespaces(control: TheControl, seen: Seen) -> Response:
     """All namespaces: rooms of teams or tenants, in which names are unique."""
-    return answer(NamespaceList(tuple(control.registry.namespaces())))
+    places = None if seen is None else {place for place, _ in seen}
+    every = places is None or ANY in places
+    found = control.registry.namespaces()
+    return answer(NamespaceList(tuple(each for each in found if every or each.name in (places or ()))))
 
 
 @router.get("/v1/namespaces/{namespace}", **described(Namespace))

@@ -1,8 +1,9 @@
 """The only place of the control API where errors of the domain become HTTP statuses.
 
-The statuses are those of the data port, code by code, and two more that only a control port can meet:
+The statuses are those of the data port, code by code, and three more that only a control port can meet:
 
     misdirected              421   the Host header names nobody who lives here (DNS rebinding)
+    too_many_attempts        429   keys that are not right came again and again
     idempotency_key_reused   422   an `Idempotency-Key` came again with another request
 
 A body is ``{"error", "code", "hint", "field", "request_id"}``; texts are bounded.
@@ -31,6 +32,7 @@ STATUSES: dict[str, int] = {
     "conflict": 409,
     "too_large": 413,
     "misdirected": 421,
+    "too_many_attempts": 429,
     "idempotency_key_reused": 422,
     "poison_input": 422,
     "cancelled": 499,
@@ -98,6 +100,8 @@ def short(text: str) -> str:
 
 def _headers(error: ShoalError) -> dict[str, str]:
     headers = {"connection": "close"} if error.code == "too_large" else {}
+    if error.code == "unauthenticated":
+        headers["www-authenticate"] = "Bearer"
     if error.retry_after is not None or isinstance(error, Unavailable):
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after or 1.0)))
     return headers

@@ -23,6 +23,8 @@ from shoal.core.errors import InvalidInput, TooLarge
 
 HEADER = "idempotency-key"
 METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+NEVER = ("/v1/keys",)
+"""Paths whose answers are told once, and kept nowhere."""
 STREAMED = ("/v1/blobs/", "/v1/archives")
 """Paths whose bodies are not JSON; to send them again changes nothing by itself."""
 MAX_BODY = 64 * 1024 * 1024
@@ -67,7 +69,7 @@ class Replays:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = _key_of(scope)
-        if not key:
+        if not key or scope["path"] in NEVER:
             await self._app(scope, receive, send)
             return
         body = await _read(receive)
@@ -124,7 +126,8 @@ def _key_of(scope: Scope) -> str:
     key = Headers(scope=scope).get(HEADER, "")
     if key and not _KEY.fullmatch(key):
         raise InvalidInput("the idempotency key is not 1 to 200 printable characters", field=HEADER)
-    return key
+    caller = scope.get("state", {}).get("caller")
+    return f"{caller.principal.id} {key}" if key and caller is not None else key
 
 
 def _fingerprint(scope: Scope, body: bytes) -> bytes:

@@ -16,14 +16,19 @@ from shoal.control.api.asking import (
     OneNamespace,
     Owner,
     Search,
+    Seen,
     ServiceName,
     TheControl,
+    Who,
 )
 from shoal.control.api.bodies import body
 from shoal.control.api.describing import answer, described
+from shoal.control.security.desk import require
+from shoal.core.access import Permission, Principal
 from shoal.core.catalogue import Differences, PromoteRequest, ScaleRequest, ServiceEntry, ServiceList, ServiceRequest
 from shoal.core.errors import InvalidInput
 from shoal.core.registry import DEFAULT_NAMESPACE
+from shoal.core.service import Service
 
 router = APIRouter(tags=["services"])
 
@@ -36,6 +41,7 @@ Expected = Annotated[int | None, Query(ge=1, description="The revision that must
 @router.get("/v1/services", **described(ServiceList))
 def services(
     control: TheControl,
+    seen: Seen,
     namespace: OneNamespace = "",
     environment: Annotated[str, Query(description="Only of this environment.")] = "",
     search: Search = "",
@@ -51,6 +57,7 @@ def services(
         search=search,
         owner=owner,
         deleted=deleted,
+        reach=seen,
         limit=limit,
         after=after,
     )
@@ -66,6 +73,7 @@ def service(control: TheControl, namespace: NamespaceName, name: ServiceName, en
 @router.put(SERVICE, **described(ServiceEntry, takes=ServiceRequest, example=EXAMPLE))
 def put_service(
     control: TheControl,
+    who: Who,
     actor: Actor,
     namespace: NamespaceName,
     name: ServiceName,
@@ -77,6 +85,7 @@ def put_service(
     if (said.namespace, said.name, said.environment) != (namespace, name, environment):
         told = f"the path names another service than the body, which names {said.address}"
         raise InvalidInput(told, hint="say the same in both", field="service")
+    _require_all(who, said)
     return answer(control.services.put(said, actor=actor, expected=asked.expected))
 
 
@@ -142,6 +151,20 @@ def diff_environments(
 
 
 @router.post("/v1/diff", **described(Differences, takes=ServiceRequest, example=EXAMPLE))
-def diff_service(control: TheControl, asked: Annotated[ServiceRequest, Depends(body(ServiceRequest))]) -> Response:
+def diff_service(
+    control: TheControl, who: Who, asked: Annotated[ServiceRequest, Depends(body(ServiceRequest))]
+) -> Response:
     """What would change if this service were put; nothing is changed."""
+    require(who, Permission.READ, asked.service.namespace, asked.service.name)
     return answer(Differences(control.services.against(asked.service)))
+
+
+def _require_all(who: Principal, service: Service) -> None:
+    """What a service takes besides the right to deploy it: its model is to be asked by others, its files are to be
+    fetched, and the packages of its lock run code.
+    """
+    require(who, Permission.INFER, service.model_namespace, service.model)
+    for each in service.downloads:
+        require(who, Permission.READ, each.namespace, each.model)
+    if service.requirements:
+        require(who, Permission.DEPLOY_CODE, service.namespace, service.name)

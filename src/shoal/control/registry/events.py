@@ -7,23 +7,35 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from shoal.control.audit.chain import Head, verify
 from shoal.control.registry import schema
+from shoal.control.registry.auditing import chained, head
 from shoal.control.registry.documents import load
 from shoal.control.registry.part import Detail, Part
 from shoal.control.registry.records import Event
+from shoal.control.registry.within import Reach, within
+from shoal.core.keyring import Verdict
 
 
 class EventsPart(Part):
-    """Reading the events."""
+    """Reading the events, and leaving one for what was denied."""
 
-    def events(self, limit: int = 100, before: int | None = None, *, subject: str = "") -> list[Event]:
-        """The newest events, those of one model or service address if asked for; `before` pages by number."""
+    def events(
+        self, limit: int = 100, before: int | None = None, *, subject: str = "", reach: Reach | None = None
+    ) -> list[Event]:
+        """The newest events, those of one model or service address if asked for; `before` pages by number.
+
+        Args:
+            reach: only of these namespaces; None: all.
+        """
         table = schema.events
         wanted = select(table).order_by(table.c.id.desc()).limit(limit)
         if before is not None:
             wanted = wanted.where(table.c.id < before)
         if subject:
             wanted = wanted.where(table.c.subject == subject)
+        if reach is not None:
+            wanted = wanted.where(within(reach, table.c.namespace))
         with self._reading() as connection:
             return [
                 Event(
@@ -34,6 +46,19 @@ class EventsPart(Part):
                     namespace=row.namespace,
                     subject=row.subject,
                     detail=load(row.detail, Detail),
+                    outcome=row.outcome,
+                    request=row.request,
+                    hash=row.hash,
                 )
                 for row in connection.execute(wanted)
             ]
+
+    def deny(self, actor: str, action: str, namespace: str, subject: str, detail: Detail) -> None:
+        """Leave a record of what somebody wanted and may not."""
+        with self._writing(actor) as writing:
+            writing.note(action, namespace, subject, detail, "denied")
+
+    def verify_audit(self, remembered: Head | None = None) -> Verdict:
+        """Whether the whole record is what was written; `remembered` is a head that somebody has kept elsewhere."""
+        with self._reading() as connection:
+            return verify(chained(connection), head(connection), remembered)

@@ -14,6 +14,7 @@ from shoal.control.registry import schema
 from shoal.control.registry.documents import check_text, dump, load, pattern, searchable
 from shoal.control.registry.namespaces import require_namespace
 from shoal.control.registry.part import Part
+from shoal.control.registry.within import Reach, within
 from shoal.core.errors import NotFound
 from shoal.core.registry import Model, Tags
 
@@ -42,6 +43,7 @@ class ModelsPart(Part):
         search: str = "",
         stage: str = "",
         owner: str = "",
+        reach: Reach | None = None,
         limit: int = 100,
         after: tuple[str, str] = ("", ""),
     ) -> list[Model]:
@@ -51,9 +53,12 @@ class ModelsPart(Part):
             namespace: only its own, or None: all.
             search: what name, description, owner or tags must contain, whatever the case.
             stage: which stage they must have.
+            reach: only these; None: all.
         """
         wanted = _filtered(select(_table), namespace, search=search, stage=stage, owner=owner)
         place = tuple_(_table.c.namespace, _table.c.name)
+        if reach is not None:
+            wanted = wanted.where(within(reach, _table.c.namespace, _table.c.name))
         page = wanted.where(place > tuple_(*after)).order_by(_table.c.namespace, _table.c.name).limit(limit)
         with self._reading() as connection:
             return to_models(connection, connection.execute(page).all())

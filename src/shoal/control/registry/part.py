@@ -1,7 +1,8 @@
 """What all parts of the registry stand on: a reading, and a writing that leaves its event and its entry in the feed.
 
-A `Writing` collects what its transaction has changed. At the end, still inside the transaction, the events are written
-and the feed grows: a change, its event and its number become visible together or not at all.
+A `Writing` collects what its transaction has changed. At the end, still inside the transaction, the events are chained
+to those before and written, and the feed grows: a change, its event and its number become visible together or not at
+all.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal, Self
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
-from shoal.control.registry import schema
+from shoal.control.caller import CALLER
+from shoal.control.registry.auditing import Noted, append
 from shoal.control.registry.documents import check_text, dump
 from shoal.control.registry.engine import Database
 from shoal.control.registry.growth import Entry, grow
 
 Detail = dict[str, str | int | float | bool]
+Kind = Literal["service", "model", "namespace", "access"]
 
 
 class Writing:
@@ -32,25 +35,30 @@ class Writing:
         self.connection = connection
         self.now = now
         self.actor = check_text(actor, "actor")
-        self._events: list[dict[str, object]] = []
+        self._events: list[Noted] = []
         self._entries: dict[Entry, None] = {}
 
-    def note(self, action: str, namespace: str, subject: str = "", detail: Detail | None = None) -> None:
-        """Leave an event."""
-        told = dump(detail or {}, Detail, "detail")
-        row = {"at": self.now, "actor": self.actor, "action": action, "namespace": namespace}
-        self._events.append({**row, "subject": subject, "detail": told})
-
-    def changed(
-        self, kind: Literal["service", "model", "namespace"], namespace: str, name: str = "", environment: str = ""
+    def note(
+        self,
+        action: str,
+        namespace: str,
+        subject: str = "",
+        detail: Detail | None = None,
+        outcome: Literal["done", "denied"] = "done",
     ) -> None:
+        """Leave an event."""
+        told = detail or {}
+        self._events.append(Noted(action, namespace, subject, told, dump(told, Detail, "detail"), outcome))
+
+    def changed(self, kind: Kind, namespace: str, name: str = "", environment: str = "") -> None:
         """Tell the feed; the same thing twice in one transaction is told once."""
         self._entries[kind, namespace, name, environment] = None
 
     def finish(self) -> None:
         """Write what was noted."""
         if self._events:
-            self.connection.execute(insert(schema.events), self._events)
+            caller = CALLER.get()
+            append(self.connection, self._events, self.now, self.actor, caller.request if caller else "")
         if self._entries:
             grow(self.connection, list(self._entries))
 

@@ -26,7 +26,7 @@ class ServiceRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Who did what; one for each change, kept with it in one transaction.
+    """Who did what; one for each change, kept with it in one transaction, and for each denied attempt.
 
     Attributes:
         number: grows from event to event, in the order in which they became true.
@@ -34,6 +34,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         action: such as ``version.register`` or ``stage.move``.
         subject: name of the model, or address of the service; "" for the namespace itself.
         detail: what else there is to say, by action.
+        outcome: ``done`` or ``denied``.
+        request: id of the request that it was done by.
+        hash: see `control.audit.chain`.
     """
 
     number: int
@@ -43,3 +46,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     subject: str
     detail: dict[str, str | int | float | bool]
+    outcome: str = "done"
+    request: str = ""
+    hash: str = ""

@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from shoal.control.registry.access import AccessPart
 from shoal.control.registry.backup import BackupPart
 from shoal.control.registry.deletion import DeletionPart
 from shoal.control.registry.engine import open_database
 from shoal.control.registry.events import EventsPart
 from shoal.control.registry.feed import FeedPart
+from shoal.control.registry.holders import HoldersPart
 from shoal.control.registry.migrations import migrate
 from shoal.control.registry.models import ModelsPart
 from shoal.control.registry.namespaces import NamespacesPart
@@ -34,6 +36,8 @@ class Registry(
     ServicesPart,
     FeedPart,
     EventsPart,
+    AccessPart,
+    HoldersPart,
     BackupPart,
 ):
     """An open registry; each part is described where it is made."""

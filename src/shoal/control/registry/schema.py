@@ -4,8 +4,9 @@
                 │          ├─ stages        (where each stage points now; 0: it was removed)
                 │          └─ stage_moves   (how it came there)
                 └─ services ── service_revisions
-    changes, feed_head      the numbered feed            events      who did what
+    changes, feed_head      the numbered feed            events, audit_head      who did what, chained by hashes
     keys                    answers to repeated requests
+    api_keys                whom to let in; of a key there is only a digest
 
 Names are compared byte by byte on every engine, so that pages come in one order. A version names its manifest by digest
 without a foreign key: a purged tombstone keeps the digest of what it was when the manifest is gone. Values that nothing
@@ -199,7 +200,34 @@ events = Table(
     Column("namespace", _Name, nullable=False, server_default=""),
     Column("subject", _Name, nullable=False, server_default=""),
     _text("detail"),
+    _text("outcome"),
+    _text("request"),
+    _text("hash"),
     Index("events_by_subject", "subject", "id"),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _number("number"),
+    _text("hash"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", _Name, primary_key=True),
+    _text("name"),
+    _text("sha256"),
+    _text("grants"),
+    _text("tenant"),
+    _time("created"),
+    _time("expires"),
+    _time("revoked"),
+    _time("used"),
+    _text("creator"),
+    _number("revision"),
 )
 
 keys = Table(

@@ -12,6 +12,7 @@ from shoal.control.registry.models import AnyRow
 from shoal.control.registry.namespaces import require_namespace
 from shoal.control.registry.part import Part, Writing
 from shoal.control.registry.records import ServiceRecord
+from shoal.control.registry.within import Reach, within
 from shoal.core.errors import Conflict, NotFound
 from shoal.core.registry import PRODUCTION, check_label
 from shoal.core.service import Service, address
@@ -60,6 +61,7 @@ class ServicesPart(Part):
         search: str = "",
         owner: str = "",
         deleted: bool = False,
+        reach: Reach | None = None,
         limit: int = 100,
         after: tuple[str, str, str] = ("", "", ""),
     ) -> list[ServiceRecord]:
@@ -68,6 +70,7 @@ class ServicesPart(Part):
         Args:
             search: what name, owner, description, tags or model must contain, whatever the case.
             deleted: show tombstones, too.
+            reach: only these, by namespace and name; None: all.
         """
         columns = _table.c
         conditions: list[ColumnElement[bool]] = [] if deleted else [columns.deleted.is_(False)]
@@ -78,6 +81,8 @@ class ServicesPart(Part):
             conditions.append(columns.owner == owner)
         if search:
             conditions.append(columns.search.like(pattern(search), escape="\\"))
+        if reach is not None:
+            conditions.append(within(reach, columns.namespace, columns.name))
         place = (columns.namespace, columns.name, columns.environment)
         page = select(_table).where(*conditions, tuple_(*place) > tuple_(*after)).order_by(*place).limit(limit)
         with self._reading() as connection:

@@ -85,7 +85,7 @@ class Resolver:
         for them.
         """
         touched = {each.address for page in self._pages() for each in page if serving.touches(change, each)}
-        if change.kind != "namespace":
+        if change.kind in ("service", "model"):
             touched.add(address(change.name, change.environment or PRODUCTION, change.namespace))
         return frozenset(touched)
 

@@ -77,6 +77,8 @@ def touches(change: Change, service: Service) -> bool:
             return (change.namespace, change.name) in reads(service)
         case "namespace":
             return change.namespace in (service.namespace, *(namespace for namespace, _ in reads(service)))
+        case "access":
+            return False
 
 
 def parts_of(address: str) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,7 +50,14 @@ class ControlSettings(BaseModel):
     names: tuple[str, ...] = Field(
         (), description="Names besides this machine's loopback names by which a proxy in front may call it."
     )
-    trust: bool = Field(False, description="Let versions in whose format can carry code (pickle, Python, MLflow).")
+    auth: Literal["auto", "none", "keys"] = Field(
+        "auto",
+        description="Who needs an API key: `auto`, everybody as soon as there is one; `keys`, always; `none`, nobody.",
+    )
+    trust: bool = Field(
+        False,
+        description="Let versions in whose format can carry code (pickle, Python, MLflow), where no key decides.",
+    )
     services: Path | None = Field(
         None, description="Folder of service files that are put at start and followed as they change."
     )

@@ -161,7 +161,9 @@ _OF_MODEL = "EXISTS (SELECT 1 FROM reads r WHERE r.address = routes.address AND 
 
 
 def _affected(change: Change) -> tuple[str, tuple[str, ...]]:
-    """The rows of a change: a service's own; those that read a model; of a namespace, both."""
+    """The rows of a change: a service's own; those that read a model; of a namespace, both; of keys, none."""
+    if change.kind == "access":
+        return "0", ()
     if change.kind == "namespace":
         return f"namespace = ? OR {_OF_MODEL}r.namespace = ?)", (change.namespace, change.namespace)
     if change.kind == "service":
