@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
+import trustme
 
-from shoal.client import AsyncClient
+from shoal.client import AsyncClient, Client
 from shoal.client.control import ControlClient
 from shoal.testing.node import RunningNode, serve
 from support.controls import clean, control_process
-from support.split import WHO, Parts, Steady, until
+from support.split import WHO, Parts, Steady, role, until
 from support.trouble import metric
 from support.walking import call, deploy, push_oracle, ready, right
 from support.walking import until as wait_until
@@ -207,6 +210,66 @@ def test_parts_start_again_from_what_they_know_while_control_is_away(tmp_path: P
             wait_until(lambda: all(parts.pid(name) not in (0, dead[name]) for name in names))
             for model in ("steady", "called"):
                 assert right("b", 1) == answered(node, model, "b")
+
+
+def test_what_runs_without_being_called_runs_at_one_proxy_and_control_comes_back(tmp_path: Path) -> None:
+    with serve(home=tmp_path / "home", arguments=SPLIT) as node, node.control() as client:
+        for name in ("one", "two", "three"):
+            push_oracle(client, name)
+            client.move_stage("default", name, "production", "1")
+            deploy(client, name)
+        wait_until(lambda: all(ready(client, name, 1) for name in ("one", "two", "three")))
+        running = Counter(
+            (each.address, each.state) for told in client.nodes() for each in told.services if each.state == "READY"
+        )
+        assert running == {(name, "READY"): 1 for name in ("one", "two", "three")}
+        parts = Parts(node)
+        dead = parts.pid("control")
+        os.kill(dead, signal.SIGKILL)
+        for name in ("one", "two", "three"):
+            assert call(node, name, "a") == right("a", 1)
+        wait_until(lambda: parts.pid("control") not in (0, dead))
+        push_oracle(client, "four")
+        assert call(node, "four", "a") == right("a", 1)
+
+
+def test_parts_on_different_machines_show_each_other_certificates(tmp_path: Path) -> None:
+    peers = tmp_path / "peers.yaml"
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    paths = {name: tmp_path / f"{name}.pem" for name in ("cert", "key", "authority")}
+    certificate.cert_chain_pems[0].write_to_path(paths["cert"])
+    certificate.private_key_pem.write_to_path(paths["key"])
+    authority.cert_pem.write_to_path(paths["authority"])
+    paths["key"].chmod(0o600)
+    peers.write_text("peers: {" + ", ".join(f"{name}: {path}" for name, path in paths.items()) + "}\n")
+    listed = tmp_path / "proxies.txt"
+    models = who(tmp_path / "models")
+    operations = f"127.0.0.1:{free_port()}"
+    told = ["--trust", "--config", peers, "--home", tmp_path / "home"]
+    with (
+        role("proxy", models, "--listen", "127.0.0.1:0", "--name", "a", "--operations", operations, *told) as first,
+        role("proxy", models, "--listen", "127.0.0.1:0", "--name", "b", *told) as second,
+    ):
+        listed.write_text(f"{first}\n")
+        with role("gateway", "--directory", listed, "--port", "0", "--config", peers) as url, Client(url) as client:
+            assert client.predict_all("who", ["x"])[0].endswith(":x")
+            listed.write_text(f"{first}\n{second}\n")
+            wait_until(lambda: gauge(url, "shoal_hop_usable_proxies") == 2)
+            assert client.predict_all("who", ["y"])[0].endswith(":y")
+        assert requests.get(f"http://{operations}/v2/health/ready", timeout=10).json() == {"ready": True}
+        assert "shoal_hop_gateways" in requests.get(f"http://{operations}/metrics", timeout=10).text
+        assert requests.post(f"http://{operations}/v2/models/who/infer", timeout=10).status_code == 404
+
+
+def gauge(url: str, name: str) -> float:
+    lines = requests.get(f"{url}/metrics", timeout=10).text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
 def answered(node: RunningNode, model: str, text: str) -> str:

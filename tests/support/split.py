@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from shoal.testing.node import RunningNode
+from support.controls import clean
 from support.processes import children, command_of, workers
 
 SPACING = 0.02
@@ -57,6 +63,26 @@ class Parts:
         """The run folder."""
         words = command_of(self.pid("proxy-1")).split(b"\0")
         return Path(os.fsdecode(words[words.index(b"--tree") + 1]))
+
+
+@contextmanager
+def role(*words: str | Path) -> Iterator[str]:
+    """A part that runs by itself, such as ``gateway --port 0``; where it answers, until the end of the `with` block."""
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "shoal", *map(str, words), "--ready-fd", str(writer)]
+    process = subprocess.Popen(command, pass_fds=[writer], env=clean({}), stdout=subprocess.DEVNULL)
+    os.close(writer)
+    try:
+        readable, _, _ = select.select([reader], [], [], PATIENCE)
+        line = os.read(reader, 65536) if readable else b""
+        assert line, f"{words} is not ready"
+        yield str(json.loads(line)["url"])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        os.close(reader)
+        process.kill()
+        process.wait()
 
 
 async def until(what: Callable[[], bool]) -> None:

@@ -26,8 +26,8 @@ hundred thousand of them. Families of pools (`shoal_pool_...`), of the predictio
 `shoal_unserved_total` are those of a node that serves a registry.
 
 A node that is split over processes tells those of all of them, each series with one more label, `process`, such as
-`gateway-1`; `shoal_process_up` is 0 for one that did not answer. Families of the hop (`shoal_hop_...`) are those of such
-a node.
+`gateway-1`; `shoal_process_up` is 0 for one that did not answer. Families of the hop (`shoal_hop_...`) are those of
+such a node.
 """
 
 QUERIES = {

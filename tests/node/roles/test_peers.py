@@ -44,6 +44,7 @@ def peers(tmp_path: Path) -> dict[str, str]:
     certificate.cert_chain_pems[0].write_to_path(paths["cert"])
     certificate.private_key_pem.write_to_path(paths["key"])
     authority.cert_pem.write_to_path(paths["authority"])
+    paths["key"].chmod(0o600)
     return {name: str(path) for name, path in paths.items()}
 
 
@@ -77,6 +78,12 @@ def test_what_is_missing_is_named(fields: dict[str, str], told: str) -> None:
         directory_of(settings(**fields))
 
 
+@pytest.mark.parametrize("wrong", ["cert", "key", "authority"])
+def test_certificates_that_cannot_be_used_are_told_of(wrong: str, peers: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be used"):
+        directory_of(settings(proxies_at="a:1", peers={**peers, wrong: str(tmp_path / "none")}))
+
+
 def test_two_directories_are_one_too_many() -> None:
     with pytest.raises(ValueError, match="give one of them"):
         settings(proxies_at="x", directory="y")
@@ -98,7 +105,7 @@ def test_over_tcp_it_listens_with_certificates_or_not_at_all(peers: dict[str, st
         server = ProxyServer(FakeModels(), name="one", metrics=Metrics())
         with pytest.raises(ConfigError, match="need certificates"):
             await listen(server, settings(listen="127.0.0.1:0"))
-        with pytest.raises(ConfigError, match="cannot be used"):
+        with pytest.raises(ConfigError, match="cannot be read"):
             await listen(server, settings(listen="127.0.0.1:0", peers={**peers, "key": str(tmp_path / "none")}))
         place = await listen(server, settings(listen="127.0.0.1:0", peers=peers))
         host, port = host_and_port(place)

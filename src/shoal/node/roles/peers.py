@@ -9,8 +9,12 @@ from shoal.core.errors import ConfigError
 from shoal.core.placement.rendezvous import Hosts
 from shoal.core.settings.node import NodeSettings
 from shoal.core.settings.split import SOCKET, PeerSettings, host_and_port
+from shoal.core.tls import TlsFiles, refuse_open_key, server_context
 from shoal.serving.hop.directory import Directory, PeerList, SocketFolder
 from shoal.serving.hop.proxy.server import ProxyServer
+
+PROTOCOL = "shoal"
+"""What both sides say that they speak, by ALPN: a port that speaks anything else is found out in the handshake."""
 
 
 def directory_of(settings: NodeSettings) -> Directory:
@@ -20,7 +24,7 @@ def directory_of(settings: NodeSettings) -> Directory:
         ConfigError: nothing says where, or nothing with which certificate.
     """
     if settings.directory is not None:
-        return PeerList(settings.directory, _context(settings.peers, server=False))
+        return PeerList(settings.directory, _client_context(settings.peers))
     if not settings.proxies_at:
         raise ConfigError(
             "a gateway needs to know its proxies",
@@ -28,7 +32,7 @@ def directory_of(settings: NodeSettings) -> Directory:
             field="proxies_at",
         )
     if ":" in settings.proxies_at:
-        return PeerList(settings.proxies_at.split(","), _context(settings.peers, server=False))
+        return PeerList(settings.proxies_at.split(","), _client_context(settings.peers))
     return SocketFolder(Path(settings.proxies_at).expanduser())
 
 
@@ -49,7 +53,7 @@ async def listen(server: ProxyServer, settings: NodeSettings) -> str:
         raise ConfigError(
             f"a proxy needs a place to listen for gateways: {error}", hint=hint, field="listen"
         ) from error
-    port = await server.listen_tcp(host, port, _context(settings.peers, server=True))
+    port = await server.listen_tcp(host, port, _server_context(settings.peers))
     return f"{host}:{port}"
 
 
@@ -73,19 +77,32 @@ class Shares:
         return f"{address}/"
 
 
-def _context(peers: PeerSettings | None, *, server: bool) -> ssl.SSLContext:
+def _server_context(peers: PeerSettings | None) -> ssl.SSLContext:
+    """For a proxy: follows its files as they change."""
+    peers = _needed(peers)
+    files = TlsFiles(certificate=peers.cert, key=peers.key, client_ca=peers.authority)
+    return server_context(files, (PROTOCOL,))
+
+
+def _client_context(peers: PeerSettings | None) -> ssl.SSLContext:
+    """For a gateway: what its files hold at the start."""
+    peers = _needed(peers)
+    try:
+        refuse_open_key(peers.key)
+        context = ssl.create_default_context(cafile=str(peers.authority))
+        context.load_cert_chain(peers.cert, peers.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"the certificates of `peers` cannot be used: {error}", field="peers") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols([PROTOCOL])
+    return context
+
+
+def _needed(peers: PeerSettings | None) -> PeerSettings:
     if peers is None:
         raise ConfigError(
             "gateways and proxies on different machines need certificates",
             hint="give both `peers: {cert, key, authority}`, or keep them on one machine with Unix sockets",
             field="peers",
         )
-    purpose = ssl.Purpose.CLIENT_AUTH if server else ssl.Purpose.SERVER_AUTH
-    try:
-        context = ssl.create_default_context(purpose, cafile=str(peers.authority))
-        context.load_cert_chain(peers.cert, peers.key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the certificates of `peers` cannot be used: {error}", field="peers") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    return peers
