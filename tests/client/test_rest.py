@@ -63,6 +63,12 @@ def test_answers_become_arrays(binary: bool) -> None:
     assert decoded.outputs[0].as_numpy().tolist() == [1, 2]
 
 
+def test_a_predict_all_without_parameters_tells_its_timeout_in_a_header() -> None:
+    for timeout, told in ((1.5, b"1500"), (0.0001, b"1")):
+        outgoing = REST.predict_all("m", "", ["a"], timeout=timeout, pure=True).outgoing
+        assert dict(outgoing.headers) == {b"content-type": b"application/json", b"x-request-timeout-ms": told}
+
+
 def test_items_that_failed_leave_the_others_answers() -> None:
     operation = REST.predict_all("m", "", ["a", "b"], timeout=1.0, pure=True)
     assert json.loads(operation.outgoing.body) == {"inputs": ["a", "b"]}

@@ -64,7 +64,8 @@ class RestDialect:
         self._prefix = prefix
 
     def headers(self, timeout: float) -> Headers:
-        """None: over REST the deadline travels as the request's `timeout` parameter."""
+        """None: over REST the deadline travels as the request's `timeout` parameter; in a `predict_all`, which has no
+        parameters, as a header of its own."""
         return ()
 
     def check(self, reply: Reply) -> None:
@@ -119,7 +120,8 @@ class RestDialect:
         self, model: str, version: str, inputs: list[str], *, timeout: float, pure: bool
     ) -> Operation[list[str]]:
         body = predict_all.encode_request(inputs)
-        outgoing = self._outgoing(b"POST", f"{_model(model, version)}/predict_all", body)
+        limit = (b"x-request-timeout-ms", b"%d" % max(1, round(timeout * 1000)))
+        outgoing = self._outgoing(b"POST", f"{_model(model, version)}/predict_all", body, (*_JSON, limit))
         return Operation(outgoing, _texts, pure)
 
     def example(self, model: str) -> Operation[bytes | None]:
