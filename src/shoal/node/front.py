@@ -96,7 +96,7 @@ class Front:
 
     def draining(self) -> None:
         """Say that nothing new should be sent here."""
-        self._application.health.draining = True
+        self._application.drain()
 
     async def stop(self, grace: float) -> bool:
         """No new connections; finish what was accepted within `grace` seconds; whether all of it was."""

@@ -45,7 +45,7 @@ class Operations:
 
     def draining(self) -> None:
         """Say that the proxy is not ready any more."""
-        self._application.health.draining = True
+        self._application.drain()
 
     async def stop(self) -> None:
         """Answer no more."""

@@ -38,7 +38,7 @@ class Application:
     Attributes:
         http: answers HTTP requests.
         rpc: answers gRPC calls.
-        health: set `health.draining` before the node stops.
+        health: whether requests should be sent here.
         router: knows all routes.
     """
 
@@ -88,6 +88,11 @@ class Application:
             quotas=quotas,
             naming=naming,
         )
+
+    def drain(self) -> None:
+        """Say that nothing new should be sent here; end what would never end by itself."""
+        self.health.draining = True
+        self._watchers.drain()
 
     async def close(self) -> None:
         """End look-ups, loads, unloads and timers."""

@@ -62,6 +62,25 @@ def test_watchers_are_told_now_and_when_it_changes() -> None:
     assert statuses(ghost.sent) == [UNKNOWN, SERVING]
 
 
+def test_watchers_do_not_keep_a_node_that_stops() -> None:
+    served = Gateway(handle("iris"))
+
+    async def run() -> list[FakeRpc]:
+        early, early_stream = served.stream(WATCH)
+        early_stream.on_message(request())
+        served.application.drain()
+        late, late_stream = served.stream(WATCH)
+        late_stream.on_message(request())
+        assert served.application._watchers._timer is None
+        await served.application.close()
+        return [early, late]
+
+    early, late = asyncio.run(run())
+    assert statuses(early.sent) == [SERVING, NOT_SERVING]
+    assert statuses(late.sent) == [NOT_SERVING]
+    assert early.code == late.code == 14
+
+
 def test_watch_takes_exactly_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     served = Gateway()
 

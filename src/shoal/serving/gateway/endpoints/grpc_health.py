@@ -12,7 +12,7 @@ import asyncio
 from google.protobuf.message import DecodeError
 
 from shoal.core._generated import shoal_health_pb2 as pb
-from shoal.core.errors import InvalidInput, NotFound, Overloaded, ShoalError
+from shoal.core.errors import InvalidInput, NotFound, Overloaded, ShoalError, Unavailable
 from shoal.core.model import ModelState
 from shoal.core.ports import Models
 from shoal.serving.gateway import lookup
@@ -89,10 +89,12 @@ class HealthService:
             watcher.look()
 
     def watch(self, watcher: _Watch) -> None:
-        """Tell this one from now on."""
+        """Tell this one from now on; while the node stops, once."""
         self._watchers.add(watcher)
         watcher.look()
-        if self._timer is None:
+        if self._health.draining:
+            watcher.end()
+        elif self._timer is None:
             self._tick()
 
     def forget(self, watcher: _Watch) -> None:
@@ -100,6 +102,12 @@ class HealthService:
         self._watchers.discard(watcher)
         if not self._watchers:
             self.close()
+
+    def drain(self) -> None:
+        """The node stops: tell the watchers, and end their calls, which would keep it for ever."""
+        self.poll()
+        for watcher in list(self._watchers):
+            watcher.end()
 
     def full(self) -> bool:
         """Whether no more watchers are taken."""
@@ -177,6 +185,11 @@ class _Watch:
         if status != self._told:
             self._told = status
             self._rpc.send(encode(status))
+
+    def end(self) -> None:
+        """The node stops."""
+        self._gone()
+        self._refusals.rpc(self._rpc, Unavailable("the node stops", retry_after=1.0))
 
     def _gone(self) -> None:
         self._service.forget(self)
