@@ -22,6 +22,7 @@ from shoal.core.settings.merlin_schema import (
     MerlinScaling,
 )
 from shoal.core.settings.node import CardSettings, NodeSettings, PoolSettings
+from shoal.core.settings.outgoing import OutgoingSettings
 from shoal.core.settings.services import service_file_schema
 from shoal.serving.adapters.catalog import RUNTIMES
 from shoal.serving.gateway.problems import OUTCOMES
@@ -54,9 +55,10 @@ def test_the_page_of_service_yaml_names_every_field() -> None:
 
 def test_the_page_of_settings_names_every_field_and_its_variable() -> None:
     page = (REFERENCE / "settings.md").read_text()
-    names = {*NodeSettings.model_fields} - {"limits", "environments", "pools", "devices"}
+    mappings = {"environments", "pools", "devices", "outgoing", "auth"}
+    names = {*NodeSettings.model_fields} - {"limits", *mappings}
     limits = NodeSettings().wire_limits.__slots__
-    nested = {*PoolSettings.model_fields, *CardSettings.model_fields, "environments", "pools", "devices"}
+    nested = {*PoolSettings.model_fields, *CardSettings.model_fields, *OutgoingSettings.model_fields, *mappings}
     assert [name for name in names if f"`SHOAL_{name.upper()}`" not in page] == []
     assert [name for name in nested if f"| `{name}` |" not in page] == []
     assert [name for name in limits if f"`SHOAL_LIMITS__{name.upper()}`" not in page] == []

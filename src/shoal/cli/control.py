@@ -42,7 +42,8 @@ def control(
 
     from shoal.cli.console import set_up_logging
     from shoal.cli.failures import told
-    from shoal.core.settings.control import load_control_settings
+    from shoal.core.settings import safety
+    from shoal.core.settings.control import judged_control_settings
     from shoal.serving.worker.parent import die_with_parent
 
     set_up_logging(log_level)
@@ -60,7 +61,9 @@ def control(
             "services": services,
             "trust": trust or None,
         }
-        settings = load_control_settings(config, os.environ, given)
+        settings, findings = judged_control_settings(config, os.environ, given)
+        safety.enforce(findings)
+        safety.warn(findings)
         code = run_control(settings, partial(_announce, ready_fd=ready_fd))
     raise typer.Exit(code)
 

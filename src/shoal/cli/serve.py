@@ -52,6 +52,9 @@ def serve(
     watch: Annotated[bool, typer.Option("--watch", help="Follow changes of the files.")] = False,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM); turns TLS on.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Private key (PEM).")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="Authorities (PEM) whose certificates clients must show: mutual TLS.")
+    ] = None,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Listen beyond loopback although nobody is authenticated.")
     ] = False,
@@ -65,15 +68,26 @@ def serve(
     from functools import partial
 
     from shoal.cli.console import announce, announce_split, set_up_logging
-    from shoal.core.settings.node import load_node_settings
+    from shoal.core.settings import safety
+    from shoal.core.settings.node import judged_node_settings
     from shoal.node.running import run
 
     set_up_logging(log_level)
     flags = {"trust": trust or None, "watch": watch or None, "allow_remote": allow_remote or None}
-    given = {"host": host, "port": port, "workers": workers, "tls_cert": tls_cert, "tls_key": tls_key, **flags}
+    given = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "tls_client_ca": tls_client_ca,
+        **flags,
+    }
     given |= {"home": home, "control": control, "control_port": control_port, "name": name}
     given |= {"gateways": gateways, "proxies": proxies}
-    settings = load_node_settings(config, os.environ, given)
+    settings, findings = judged_node_settings(config, os.environ, given)
+    safety.enforce(findings)
+    safety.warn(findings)
     if settings.is_split:
         from shoal.node.tree.tree import Tree
 
