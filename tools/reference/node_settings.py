@@ -53,6 +53,10 @@ What models may fetch with `shoal.fetch` and `ImageCodec.fetch` from addresses t
 says it in its own code. A variable holds one field: `SHOAL_OUTGOING__PRIVATE=true`.
 """
 
+TENANTS = """\
+What tenants may ask for, by name; `default` is for all others ([overload.md](../guides/overload.md#tenants)).
+"""
+
 SIZES = """\
 A size is a number of bytes, or has a unit: `k`, `M`, `G`, `T` (thousands), `Ki`, `Mi`, `Gi`, `Ti` (1,024s).
 """
@@ -66,7 +70,7 @@ OTHER_VARIABLES = """\
 commands that call one ([cli.md](cli.md)).
 """
 
-ONLY_IN_FILES = ("environments", "pools", "devices", "outgoing")
+ONLY_IN_FILES = ("environments", "pools", "devices", "outgoing", "tenants")
 """Lists and mappings, which a variable does not hold."""
 SIZE = ["integer", "string"]
 UNITS = {"bytes": "bytes", "seconds": "seconds"}
@@ -100,6 +104,9 @@ def make() -> str:
         "## `outgoing`",
         OUTGOING,
         _nested(kinds["OutgoingSettings"]),
+        "## `tenants`",
+        TENANTS,
+        _nested(kinds["TenantSettings"]),
         "## `limits`",
         LIMITS,
         _limits(),

@@ -125,7 +125,7 @@ class Quotas:
         )
         self._meters: dict[str, Meter] = {}
         self._named = set(tenants)
-        self._others = Meter(self._default, self._outcomes(OTHERS))
+        self._others: Meter | None = None
 
     def enter(self, tenant: str, rows: int, now: float) -> Meter:
         """Let a tenant's request in; `leave` of what is returned is to be called with its outcome.
@@ -142,6 +142,7 @@ class Quotas:
         if len(self._meters) >= MOST_TENANTS:
             self._meters = {name: meter for name, meter in self._meters.items() if not meter.idle(now)}
             if len(self._meters) >= MOST_TENANTS:
+                self._others = self._others or Meter(self._default, self._outcomes(OTHERS))
                 return self._others
         limits = self._limits.get(tenant, self._default)
         meter = self._meters[tenant] = Meter(limits, self._outcomes(self._label(tenant)))
