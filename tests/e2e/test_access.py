@@ -98,6 +98,25 @@ def test_a_client_takes_the_key_of_the_environment(
         assert client.predict_all("echo", ["a"]) == ["a"]
 
 
+def test_commands_send_the_key_of_the_environment_or_of_a_file(node: RunningNode, held: Keys, tmp_path: Path) -> None:
+    def shoal(*arguments: str, key: str = "") -> tuple[int, str]:
+        environment = {**os.environ, "SHOAL_API_KEY": key, "SHOAL_URL": node.url}
+        command = [sys.executable, "-m", "shoal", *arguments]
+        seen = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        return seen.returncode, seen.stdout + seen.stderr
+
+    predict = ("predict", "echo", "--text", "hello")
+    code, said = shoal(*predict, key=held.texts["app"])
+    assert (code, "hello" in said) == (0, True), said
+    code, said = shoal(*predict)
+    assert (code, "this needs an API key" in said) == (1, True), said
+    file = tmp_path / "key"
+    file.touch(0o600)
+    file.write_text(held.texts["watcher"] + "\n")
+    code, said = shoal("--key-file", str(file), "why", "echo")
+    assert (code, "READY" in said) == (0, True), said
+
+
 def test_a_browser_is_asked_for_a_password_and_the_key_is_one(node: RunningNode, held: Keys) -> None:
     page = {"accept": "text/html"}
     asked = requests.get(f"{node.url}/docs", headers=page, timeout=10)

@@ -53,6 +53,11 @@ What models may fetch with `shoal.fetch` and `ImageCodec.fetch` from addresses t
 says it in its own code. A variable holds one field: `SHOAL_OUTGOING__PRIVATE=true`.
 """
 
+AUTH = """\
+Who is let in at the data port ([access.md](../guides/access.md)). A variable holds one field: `SHOAL_AUTH__MODE=keys`. The
+issuers belong into the file.
+"""
+
 TENANTS = """\
 What tenants may ask for, by name; `default` is for all others ([overload.md](../guides/overload.md#tenants)).
 """
@@ -66,11 +71,11 @@ What one client may cost before its request is complete. None of them can be tur
 """
 
 OTHER_VARIABLES = """\
-`SHOAL_URL`, `SHOAL_KEY` and `SHOAL_CA` are no settings of a node: they stand for `--url`, `--key` and `--ca` of the
-commands that call one ([cli.md](cli.md)).
+`SHOAL_URL`, `SHOAL_API_KEY` and `SHOAL_CA` are no settings of a node: they tell the commands that call one where it is,
+who asks, and whom to trust ([cli.md](cli.md)).
 """
 
-ONLY_IN_FILES = ("environments", "pools", "devices", "outgoing", "tenants")
+ONLY_IN_FILES = ("environments", "pools", "devices", "outgoing", "auth", "tenants")
 """Lists and mappings, which a variable does not hold."""
 SIZE = ["integer", "string"]
 UNITS = {"bytes": "bytes", "seconds": "seconds"}
@@ -104,6 +109,13 @@ def make() -> str:
         "## `outgoing`",
         OUTGOING,
         _nested(kinds["OutgoingSettings"]),
+        "## `auth`",
+        AUTH,
+        _nested(kinds["AuthSettings"]),
+        "### `auth.issuers[]`",
+        _nested(kinds["IssuerSettings"]),
+        "Each of `grants` is a list of:",
+        _nested(kinds["GrantSettings"]),
         "## `tenants`",
         TENANTS,
         _nested(kinds["TenantSettings"]),

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from shoal.core.types import Signature
 
 Url = Annotated[str, typer.Option(help="Address of the server.", envvar="SHOAL_URL")]
-Key = Annotated[str | None, typer.Option(help="API key.", envvar="SHOAL_KEY", show_envvar=True)]
 Ca = Annotated[Path | None, typer.Option(help="Certificates to trust for https (PEM).", envvar="SHOAL_CA")]
 Grpc = Annotated[bool, typer.Option("--grpc", help="Speak gRPC instead of REST.")]
 Version = Annotated[str | None, typer.Option(help="Version of the model; the server chooses if it is not given.")]
@@ -72,13 +71,14 @@ class Source:
             return parse(_content(self.input), format_of(self.input), signature)
 
 
-def connect(url: str, *, grpc: bool, timeout: float, key: str | None, ca: Path | None, retries: int = 2) -> AsyncClient:
-    """A client as the options say."""
+def connect(url: str, *, grpc: bool, timeout: float, ca: Path | None, retries: int = 2) -> AsyncClient:
+    """A client as the options say, with the key of the environment or of `shoal --key-file`."""
+    from shoal.cli.reaching import api_key
     from shoal.client import AsyncClient, Tls
 
     protocol = "grpc" if grpc else "rest"
     return AsyncClient(
-        url, protocol=protocol, timeout=timeout, key=key, tls=Tls(ca=ca) if ca else None, retries=retries
+        url, protocol=protocol, timeout=timeout, key=api_key() or None, tls=Tls(ca=ca) if ca else None, retries=retries
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shoal.cli.asking import Ca, Data, Grpc, Input, Key, Source, Text, Url, Version, connect
+from shoal.cli.asking import Ca, Data, Grpc, Input, Source, Text, Url, Version, connect
 from shoal.cli.failures import told
 from shoal.core.errors import ConfigError
 
@@ -59,7 +59,6 @@ def bench(
     rows: Annotated[int, typer.Option(min=1, help="Rows of a request that is made up.")] = 1,
     version: Version = None,
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that a request may take.")] = 10.0,
-    key: Key = None,
     ca: Ca = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -83,7 +82,7 @@ def bench(
             concurrency=concurrency or 16,
             duration=duration,
         )
-        clients = [connect(url, grpc=grpc, timeout=timeout, key=key, ca=ca, retries=0) for _ in range(connections)]
+        clients = [connect(url, grpc=grpc, timeout=timeout, ca=ca, retries=0) for _ in range(connections)]
         recorder = uvloop.run(_bench(clients, version, source, setup, rows=rows, binary=binary or grpc))
         report(setup, recorder, as_json=as_json)
     raise typer.Exit(0 if recorder.ok else 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shoal.cli.asking import Ca, Data, Grpc, Input, Key, Source, Text, Url, Version, connect
+from shoal.cli.asking import Ca, Data, Grpc, Input, Source, Text, Url, Version, connect
 from shoal.cli.failures import told
 from shoal.core.errors import ConfigError
 
@@ -52,7 +52,6 @@ def predict(
     batch_rows: Annotated[
         int, typer.Option(min=1, help="Rows sent in one request; larger files are sent in pieces.")
     ] = 1024,
-    key: Key = None,
     ca: Ca = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON also on a terminal.")] = False,
 ) -> None:
@@ -63,7 +62,7 @@ def predict(
 
     with told():
         source = _source(input, data, text)
-        client = connect(url, grpc=grpc, timeout=timeout, key=key, ca=ca)
+        client = connect(url, grpc=grpc, timeout=timeout, ca=ca)
         response = asyncio.run(_predict(client, model, version, source, batch_rows))
         write_answer(response, output, as_json=as_json)
 

@@ -37,11 +37,12 @@ def why(
 
 
 def _ask(url: str, model: str, version: str | None, ca: Path | None) -> dict[str, object]:
+    from shoal.cli.reaching import api_key
     from shoal.client import Tls
     from shoal.client.control_link import ControlLink
 
     tls = None if ca is None else Tls(ca=ca)
-    link = ControlLink(url, tls=tls)
+    link = ControlLink(url, key=api_key(), tls=tls)
     path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "") + "/why"
     try:
         return link.call("GET", path, dict[str, object])
