@@ -55,7 +55,7 @@ def test_the_page_of_service_yaml_names_every_field() -> None:
 
 def test_the_page_of_settings_names_every_field_and_its_variable() -> None:
     page = (REFERENCE / "settings.md").read_text()
-    mappings = {"environments", "pools", "devices", "outgoing", "auth"}
+    mappings = {"environments", "pools", "devices", "outgoing", "auth", "tenants"}
     names = {*NodeSettings.model_fields} - {"limits", *mappings}
     limits = NodeSettings().wire_limits.__slots__
     nested = {*PoolSettings.model_fields, *CardSettings.model_fields, *OutgoingSettings.model_fields, *mappings}

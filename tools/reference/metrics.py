@@ -76,7 +76,8 @@ def families() -> list[AnyFamily]:
 
 async def _all(home: str) -> list[AnyFamily]:
     said = {"port": 0, "home": home, "name": "node", "control": "http://127.0.0.1:9", "proxies_at": home}
-    settings, registry = NodeSettings.model_validate(said), Metrics()
+    tenants = {"default": {"rate": 1}}
+    settings, registry = NodeSettings.model_validate({**said, "tenants": tenants}), Metrics()
     parts = (Node(settings, [Path()]), GatewayNode(settings), ProxyNode(settings, [Path()]))
     await Routed(settings, registry).stop(0.0)
     return [family for metrics in (registry, *(part.metrics for part in parts)) for family in metrics.families]
