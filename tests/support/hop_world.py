@@ -176,6 +176,13 @@ class World:
         (link,) = self.gateways[0].proxies.links(f"{name}/")
         return next(each for each in self.proxies if each.name == link.name)
 
+    async def restart(self, proxy: Proxy) -> None:
+        """Kill a proxy and start it again; return when all gateways have noticed both."""
+        await proxy.kill()
+        await until(lambda: all(len(each.proxies.open) < len(self.proxies) for each in self.gateways))
+        await proxy.start()
+        await until(lambda: all(len(each.proxies.open) == len(self.proxies) for each in self.gateways))
+
     async def settled(self) -> None:
         """Wait until every call has its outcome."""
         await until(lambda: all(call.outcomes or call.state is State.DONE for call in self.calls))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
+import uvloop
 
 from shoal.core.call import State
 from shoal.core.errors import (
@@ -19,11 +22,13 @@ from shoal.core.errors import (
     Unavailable,
 )
 from shoal.serving.hop import HopSettings
+from shoal.serving.hop.policy.health import FAILURES
 from support.hop_world import World, until, world
 
 
-def run(test):  # type: ignore[no-untyped-def]
-    return asyncio.run(test)
+def run(test: Coroutine[Any, Any, None]) -> None:
+    """On the loop that nodes run on."""
+    uvloop.run(test)
 
 
 def test_a_call_is_answered_by_the_one_proxy_that_has_the_model() -> None:
@@ -271,6 +276,59 @@ def test_a_draining_proxy_loses_nothing_and_gets_nothing() -> None:
     run(test())
 
 
+def test_a_proxy_that_hangs_up_at_once_is_tried_again_and_again() -> None:
+    async def test() -> None:
+        async with world(proxies=0, gateways=0) as w:
+            w.folder.mkdir(mode=0o700)
+            greeted = 0
+
+            async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                nonlocal greeted
+                greeted += 1
+                writer.transport.abort()
+
+            rude = await asyncio.start_unix_server(hang_up, w.folder / "proxy-0.sock")
+            gateway = await w.gateway()
+            await until(lambda: greeted > 2)
+            rude.close()
+            await w.proxy()
+            await until(lambda: gateway.proxies.usable)
+
+    asyncio.run(test())
+
+
+def test_a_proxy_that_is_killed_and_works_in_between_is_not_ejected() -> None:
+    async def test() -> None:
+        async with world(proxies=2) as w:
+            owner = w.owner()
+            for at in range(FAILURES + 2):
+                w.submit(at)
+                await w.settled()
+                await w.restart(owner)
+            assert w.counted("shoal_hop_ejections_total") == 0
+            assert len(owner.dispatch().ran) == FAILURES + 2
+
+    run(test())
+
+
+def test_a_proxy_that_does_nothing_but_break_is_ejected_but_never_the_last() -> None:
+    async def test() -> None:
+        async with world(proxies=2) as w:
+            gateway, owner = w.gateways[0], w.owner()
+            for proxy in (owner, *(each for each in w.proxies if each is not owner)):
+                for _ in range(FAILURES):
+                    await w.restart(proxy)
+            assert w.counted("shoal_hop_ejections_total") == 1
+            (usable,) = gateway.proxies.usable
+            assert usable.name != owner.name
+            w.submit(1)
+            await w.settled()
+            assert w.calls[0].answered == b"m:1"
+            assert not owner.dispatch().ran
+
+    run(test())
+
+
 def test_a_model_that_is_gone_is_forgotten() -> None:
     async def test() -> None:
         async with world(proxies=2) as w:
@@ -295,7 +353,7 @@ async def _break_at_random(w: World, random_: random.Random, count: int, kinds: 
             await proxy.kill()
             await asyncio.sleep(random_.uniform(0.0, 0.01))
             await proxy.start()
-            await until(lambda: all(len(each.proxies.usable) == len(w.proxies) for each in w.gateways))
+            await until(lambda: all(len(each.proxies.open) == len(w.proxies) for each in w.gateways))
 
 
 @pytest.mark.parametrize(("seed", "pure"), [(1, True), (2, True), (3, False)])

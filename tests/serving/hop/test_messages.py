@@ -86,7 +86,7 @@ SUBMIT = ["s", 1, "m", "", 1, -1, 1, 1, "", 5.0, 0]
 
 
 @pytest.mark.parametrize(
-    ("at", "value"), [(1, -1), (4, 9), (6, 0), (6, -5), (7, -1), (7, 4), (9, float("nan")), (9, float("inf")), (2, 5)]
+    ("at", "value"), [(1, -1), (4, 9), (6, -5), (7, -1), (7, 256), (9, float("nan")), (9, float("inf")), (2, 5)]
 )
 def test_a_request_that_cannot_be_is_none(at: int, value: object) -> None:
     fields = [*SUBMIT]

@@ -31,6 +31,8 @@ from shoal.serving.hop.settings import HopSettings
 
 logger = logging.getLogger(__name__)
 
+LONGEST = 1e8
+"""Seconds: a deadline beyond them is none."""
 LATER = 0.05
 """Seconds after a deadline before it is over here."""
 
@@ -169,7 +171,7 @@ class Calls:
             call.rows,
             call.level,
             call.tenant,
-            call.deadline - self._clock(),
+            min(call.deadline - self._clock(), LONGEST),
             int(pending.retrying),
         )
         link.send(submit, call.body)

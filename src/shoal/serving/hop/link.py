@@ -21,7 +21,7 @@ from shoal.serving.hop import messages
 from shoal.serving.hop.connection import Body, Connection, ProtocolError
 from shoal.serving.hop.directory import Peer
 from shoal.serving.hop.messages import Answer, Ask, Cancel, Fail, Hello, Ping, State, Told, Welcome
-from shoal.serving.hop.policy.course import Course, Stage
+from shoal.serving.hop.policy.course import Course, Stage, WrongStage
 from shoal.serving.hop.policy.health import Pulse, Standing
 from shoal.serving.hop.settings import HopSettings
 
@@ -63,6 +63,7 @@ class Link:
         pending: calls in flight, by number.
         rows: their rows.
         standing: whether it was heard of lately.
+        opened_at: when the connection was made.
         failing: it has failed since it last did what it was asked for.
         sent: counts the calls that were sent.
     """
@@ -76,6 +77,7 @@ class Link:
         self.pending: dict[int, Pending] = {}
         self.rows = 0
         self.standing = Standing.FINE
+        self.opened_at = 0.0
         self.failing = False
         self.sent = Counter()
         self._owner = owner
@@ -185,7 +187,7 @@ class Link:
                 self.course.connected()
                 connection.send(Hello(messages.PROTOCOL, self._gateway))
                 await greeting
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ValueError, WrongStage) as error:  # the last: it was over before it began
             logger.debug("no connection to the proxy at %s: %s", self.peer.address, error)
             connection.close("no connection")
             return False
@@ -219,7 +221,8 @@ class Link:
             return
         self.course.welcomed(self._clock())
         self.name, self.boot = welcome.name or self.peer.address, welcome.boot
-        self.state, self.started, self.failing = State(), False, False
+        self.state, self.started = State(), False
+        self.opened_at = self._clock()
         self.standing = Standing.FINE
         self._pulse = Pulse(self._clock())
         if self._greeting is not None and not self._greeting.done():

@@ -48,8 +48,8 @@ class Submit(msgspec.Struct, frozen=True, array_like=True, tag="s"):
     version: str
     format: Format
     json_length: int
-    rows: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-    level: Annotated[int, msgspec.Meta(ge=0, le=3)]
+    rows: Count
+    level: Annotated[int, msgspec.Meta(ge=0, le=255)]
     tenant: str
     seconds: Seconds
     attempt: int = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from shoal.core.clock import Clock
@@ -25,6 +25,8 @@ from shoal.serving.hop.settings import HopSettings
 logger = logging.getLogger(__name__)
 
 TICK = 0.1
+WELL_SECONDS = 1.0
+"""A proxy that has been connected for so long is well: what failed before is not the beginning of a row."""
 
 
 class Users(Protocol):
@@ -70,7 +72,6 @@ class Proxies:
         self.revision = 0
         self.without_since: float | None = clock()
         self._there = asyncio.Event()
-        self.on_news: Callable[[Link], None] = lambda link: None
 
     async def start(self, users: Users) -> None:
         """Connect to whoever is there, and follow who comes and goes."""
@@ -125,11 +126,13 @@ class Proxies:
         self._consider()
 
     def stated(self, link: Link) -> None:
+        if link.failing and self._clock() - link.opened_at >= WELL_SECONDS:
+            self.fine(link)
         self._consider()
-        self.on_news(link)
 
     def lost(self, link: Link) -> None:
-        self.fault(link)
+        if not link.state.draining:
+            self.fault(link)
         self._consider()
         self._directory.look()
         if self._users is not None:
@@ -152,7 +155,7 @@ class Proxies:
             self._consider()
 
     def fine(self, link: Link) -> None:
-        """It has done what it was asked for; to be told after a fault only."""
+        """It has done what it was asked for, or has been there for a while; to be told after a fault only."""
         link.failing = False
         self._outliers.success(link.name)
 
@@ -176,7 +179,7 @@ class Proxies:
         """Find out who is to be sent requests."""
         now = self._clock()
         links = {link.name: link for link in self.open if not link.state.draining}
-        self._outliers.update(list(links))
+        self._outliers.update({link.name for link, _ in self._links.values() if link.name})
         out = self._outliers.ejected(now)
         good = {
             name: link

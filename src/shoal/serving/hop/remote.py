@@ -14,6 +14,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Coroutine, Iterable, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
@@ -44,6 +45,8 @@ FRESH_SECONDS = 1.0
 """How long figures are good."""
 LOOKED_SECONDS = 60.0
 """How long after somebody has looked at the list of all models it is kept fresh."""
+LIST_SHARE = 20
+"""Times what a list has taken, until the next one: that of very many models is made less often."""
 AT_ONCE = 1000
 """Models that one question asks for anew."""
 
@@ -81,7 +84,7 @@ class RemoteModels:
         self._unknown: dict[Key, float] = {}
         self._wanted: set[str] = set()
         self._looking: dict[Key, asyncio.Task[ShoalError | None]] = {}
-        self._looked_at = self._listed_at = -LOOKED_SECONDS
+        self._looked_at = self._list_again_at = -inf
         self._tasks = Tasks()
 
     async def start(self) -> None:
@@ -198,21 +201,21 @@ class RemoteModels:
 
     async def _list(self) -> None:
         """All models of all proxies, and what they have done."""
-        self._listed_at = self._clock()
+        start = self._clock()
         self._memory.show(map(messages.decode_fact_list, await self._asking.everybody("list")))
         told = await self._asking.everybody("statistics")
         self._memory.count(map(messages.decode_objects, told), self._memory.listed)
+        now = self._clock()
+        self._list_again_at = now + LIST_SHARE * (now - start)
 
     async def _refresh_always(self) -> None:
         await self.proxies.there()
         while True:
             now = self._clock()
-            if now - self._looked_at < LOOKED_SECONDS or now - self._listed_at >= LOOKED_SECONDS:
+            if now >= self._list_again_at and (now - self._looked_at < LOOKED_SECONDS or not self._memory.listed):
                 await self._guarded(self._list())
             used = [handle for handle in self._memory.handles.values() if handle.used]
-            for link, handles in self._by_owner(used).items():
-                for at in range(0, len(handles), AT_ONCE):
-                    await self._guarded(self._refresh(link, handles[at : at + AT_ONCE]))
+            await asyncio.gather(*(self._guarded(self._refresh(*each)) for each in self._by_owner(used).items()))
             await asyncio.sleep(self._settings.refresh_seconds)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
@@ -232,9 +235,12 @@ class RemoteModels:
         return groups
 
     async def _refresh(self, link: Link, handles: Sequence[RemoteHandle]) -> None:
-        for handle in handles:
-            handle.used = False
-        known = [Known(handle.name, handle.version, handle.mark) for handle in handles]
-        told = await self._asking.one(link, "refresh", payload=messages.encode(known))
-        for handle, news in zip(handles, messages.decode_refreshed(told), strict=False):
-            self._memory.refreshed(handle, news)
+        """Ask a proxy what is new of models that it has, a number at a time."""
+        for at in range(0, len(handles), AT_ONCE):
+            some = handles[at : at + AT_ONCE]
+            for handle in some:
+                handle.used = False
+            known = [Known(handle.name, handle.version, handle.mark) for handle in some]
+            told = await self._asking.one(link, "refresh", payload=messages.encode(known))
+            for handle, news in zip(some, messages.decode_refreshed(told), strict=False):
+                self._memory.refreshed(handle, news)

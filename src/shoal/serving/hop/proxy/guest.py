@@ -15,7 +15,7 @@ import msgspec
 
 from shoal.core.call import Call, Dispatch, State
 from shoal.core.clock import Clock
-from shoal.core.errors import ErrorRecord, InternalError, InvalidInput, NotFound, ShoalError, Unavailable
+from shoal.core.errors import DeadlineExceeded, ErrorRecord, InternalError, InvalidInput, NotFound, ShoalError
 from shoal.core.ports import Models
 from shoal.core.tasks import Tasks
 from shoal.serving.hop import messages
@@ -67,7 +67,7 @@ class HopCall(Call):
             arrived=now,
             deadline=now + submit.seconds,
             json_length=submit.json_length,
-            rows=submit.rows,
+            rows=submit.rows or 1,
             level=submit.level,
             tenant=submit.tenant,
         )
@@ -225,7 +225,7 @@ class Guest:
             async with asyncio.timeout(max(left, 0.0)):
                 handle = await self._host.telling.handle(submit.name, submit.version)
         except TimeoutError:
-            self._refuse(call, Unavailable(f"nobody could say in time whether there is a model {submit.name!r}"))
+            self._refuse(call, DeadlineExceeded(f"nobody could say in time whether there is a model {submit.name!r}"))
         except ShoalError as error:
             self._refuse(call, error)
         else:

@@ -69,9 +69,16 @@ class Memory:
             handle.apply(description.wanted, mark)
         else:
             if len(self.handles) >= KEPT:
-                self.handles = {each: kept for each, kept in self.handles.items() if kept.used}
+                self._make_room()
             self.handles[key] = self._handle(key, description.wanted, mark)
         self._versions[key[0]] = [self._shown(facts) for facts in description.versions]
+
+    def _make_room(self) -> None:
+        """Forget what nobody uses, and half of the rest if that is not enough."""
+        kept = [(key, handle) for key, handle in self.handles.items() if handle.used]
+        self.handles = dict(kept[max(0, len(kept) - KEPT // 2) :])
+        names = {name for name, _ in self.handles}
+        self._versions = {name: versions for name, versions in self._versions.items() if name in names}
 
     def refreshed(self, handle: RemoteHandle, news: bytes | None) -> None:
         """What a proxy said when it was asked for what is new: b"": nothing; None: there is no such model."""
