@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from shoal.core.access import Grant
 from shoal.core.errors import ConfigError
 from shoal.core.settings.node import NodeSettings, load_node_settings
+from support.snippets import blocks_of
 
 ISSUER = {
     "issuer": "https://login.example.org",
@@ -71,8 +73,6 @@ def test_an_issuer_becomes_what_the_verifier_takes(tmp_path: Path) -> None:
     ],
 )
 def test_an_issuer_that_is_not_safe_is_refused(tmp_path: Path, change: dict[str, object], word: str) -> None:
-    import yaml
-
     with pytest.raises(ConfigError, match=word):
         load(tmp_path, yaml.safe_dump({"auth": {"issuers": [{**ISSUER, **change}]}}))
 
@@ -101,3 +101,10 @@ def test_with_keys_and_tls_no_risk_has_to_be_taken(tmp_path: Path) -> None:
     key.write_text("")
     key.chmod(0o600)
     assert load(tmp_path, "auth: {mode: keys}", host="0.0.0.0", tls_cert=key, tls_key=key).host == "0.0.0.0"
+
+
+def test_the_issuer_of_the_guide_is_a_right_one() -> None:
+    guide = (Path(__file__).parents[3] / "docs/guides/access.md").read_text()
+    (block,) = [block for block in blocks_of(guide) if block.file == "node/issuers.yaml"]
+    (issuer,) = NodeSettings.model_validate(yaml.safe_load(block.text)).auth.issuers
+    assert issuer.value.grants["apps"] == (Grant(("caller",), "fraud", "card-check"),)
