@@ -91,7 +91,7 @@ def gateway(
     code = run(
         lambda: GatewayNode(settings, _place(tree, member), everywhere=everywhere),
         settings.grace_seconds,
-        lambda role: _announce(role.url, "gateway", ready_fd),
+        lambda role: _announce(role.url, "gateway", ready_fd, beating=tree is not None),
     )
     raise typer.Exit(code)
 
@@ -146,7 +146,7 @@ def proxy(
     code = run(
         lambda: ProxyNode(settings, paths or [], _place(tree, member)),
         settings.grace_seconds,
-        lambda role: _announce(role.url, "proxy", ready_fd),
+        lambda role: _announce(role.url, "proxy", ready_fd, beating=tree is not None),
     )
     raise typer.Exit(code)
 
@@ -176,12 +176,17 @@ def _place(tree: Path | None, member: str) -> Membership | None:
     return Membership(tree, member) if tree else None
 
 
-def _announce(url: str, role: str, ready_fd: int | None) -> None:
-    """Tell people, and the program that started us, that it is ready."""
+def _announce(url: str, role: str, ready_fd: int | None, *, beating: bool) -> None:
+    """Tell people, and the program that started us, that it is ready; and that program, from then on, that it turns."""
     import json
     import os
 
+    from shoal.node.tree.beating import Beat
+
     if ready_fd is not None:
         os.write(ready_fd, json.dumps({"url": url}).encode() + b"\n")
-        os.close(ready_fd)
+        if beating:
+            Beat(ready_fd)
+        else:
+            os.close(ready_fd)
     print(f"{role:<8} {url}", flush=True)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from shoal.core.errors import ConfigError, ShoalError
-from shoal.node.tree.kept import Kept
+from shoal.node.tree.kept import LOOK_SECONDS, Kept
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
@@ -22,8 +22,22 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + PA
 POLITE = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(CODE)); " + PATIENT
 
 
-def kept(program: str) -> Kept:
-    return Kept("proxy-1", lambda ready: [sys.executable, "-c", program, str(ready)], chance=lambda: 0.0)
+TURNING = """
+import asyncio, os, sys
+from shoal.node.tree.beating import Beat
+
+async def main():
+    os.write(int(sys.argv[1]), b'{"pid": "%d"}\\n' % os.getpid())
+    Beat(int(sys.argv[1]), seconds=0.02)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def kept(program: str, look: float) -> Kept:
+    command = [sys.executable, "-c", program]
+    return Kept("proxy-1", lambda ready: [*command, str(ready)], chance=lambda: 0.0, look_seconds=look)
 
 
 async def until(what: Callable[[], bool]) -> None:
@@ -32,9 +46,9 @@ async def until(what: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def run(program: str, test: Callable[[Kept], Awaitable[None]]) -> None:
+def run(program: str, test: Callable[[Kept], Awaitable[None]], look: float = LOOK_SECONDS) -> None:
     async def main() -> None:
-        each = kept(program)
+        each = kept(program, look)
         each.start()
         try:
             await test(each)
@@ -63,6 +77,18 @@ def test_its_exit_code_says_whether_it_finished_what_it_had(code: int, whole: bo
         assert await each.stop(20) is whole
 
     run(POLITE.replace("CODE", str(code)), test)
+
+
+def test_one_that_stands_still_is_killed_and_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(each: Kept) -> None:
+        await each.started()
+        before = each.told["pid"]
+        os.kill(int(before), signal.SIGSTOP)
+        await until(lambda: each.ready and each.told["pid"] != before)
+        assert each.starts >= 2
+
+    run(TURNING, test, look=0.1)
+    assert "does not turn any more" in caplog.text
 
 
 def test_one_that_does_not_end_is_killed_after_the_grace(caplog: pytest.LogCaptureFixture) -> None:

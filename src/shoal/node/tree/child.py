@@ -1,7 +1,8 @@
 """One run of a child process of ours: what it logs is logged here, what it says when it is ready is read, its end told.
 
-A child gets a descriptor to write one line of JSON to once it is ready (``--ready-fd``) and the id of its parent, with
-which it ends (``--parent``). It leads a session of its own: a Ctrl-C meant for the parent does not reach it.
+A child gets a descriptor to write one line of JSON to once it is ready (``--ready-fd``), and may go on with an empty
+line now and then to show that it still turns (`beating`); and the id of its parent, with which it ends (``--parent``).
+It leads a session of its own: a Ctrl-C meant for the parent does not reach it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class End(NamedTuple):
 
     Attributes:
         code: as `subprocess` gives it; None if it could not be started.
-        message: the error that it told, else its last line, else what the code means.
+        message: the error that it told, else its last line if it ended by itself, else what the code means.
         hint: what helps, if it said so.
     """
 
@@ -55,11 +56,13 @@ class Child:
     Args:
         name: for the log.
         on_ready: told once, what it says.
+        on_beat: told whenever it says more.
     """
 
-    def __init__(self, name: str, on_ready: Callable[[Told], None]) -> None:
+    def __init__(self, name: str, on_ready: Callable[[Told], None], on_beat: Callable[[], None] = lambda: None) -> None:
         self._name = name
         self._on_ready = on_ready
+        self._on_beat = on_beat
         self._tasks = Tasks()
         self._to_end = False
         self.process: asyncio.subprocess.Process | None = None
@@ -94,7 +97,7 @@ class Child:
             last = await self._copy(process)
             code = await process.wait()
             await asyncio.wait((listening,))
-            return _end(code, last)
+            return ended(code, last)
         finally:
             await self._tasks.close()
 
@@ -118,6 +121,8 @@ class Child:
         try:
             if line := await stream.readline():
                 self._on_ready(json.loads(line))
+            while await stream.readline():
+                self._on_beat()
         finally:
             transport.close()
 
@@ -139,11 +144,11 @@ def relay(name: str, line: str) -> None:
     logger.log(level, "%s: %s", name, match[2] if match else line)
 
 
-def _end(code: int, lines: Sequence[str]) -> End:
+def ended(code: int, lines: Sequence[str]) -> End:
     """What the last lines say of the end."""
     for at in range(len(lines) - 1, -1, -1):
         for mark in _ERRORS:
             if lines[at].startswith(mark):
                 hint = next((line for line in lines[at:] if line.startswith(_HINT)), "")
                 return End(code, lines[at].removeprefix(mark), hint.removeprefix(_HINT))
-    return End(code, lines[-1] if lines else exit_reason(code))
+    return End(code, lines[-1] if lines and code > 0 else exit_reason(code))

@@ -1,4 +1,9 @@
-"""A process of the tree, kept running: started again when it ends, with a back-off, until it is stopped."""
+"""A process of the tree, kept running: started again when it ends, with a back-off, until it is stopped.
+
+One that is there but does not turn any more is as bad as dead, and worse for those whose connections it has: it is
+killed. Its silence is counted in looks, not in seconds, so that it is not blamed for what this process has slept
+through.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,9 @@ from shoal.serving.pool.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
+LOOK_SECONDS = 1.0
+SILENT = 15
+"""Looks without a word from it after which a process counts as hung."""
 WRONG = 2
 """The exit code of a process whose settings or files are wrong: to start it again is of no use."""
 
@@ -28,6 +36,7 @@ class Kept:
         environment: all variables that it sees.
         clock: monotonic seconds.
         chance: numbers in [0, 1), for the jitter.
+        look_seconds: between two looks.
 
     Attributes:
         told: what it said when it was ready the last time.
@@ -43,6 +52,7 @@ class Kept:
         environment: Mapping[str, str] | None = None,
         clock: Clock = monotonic,
         chance: Callable[[], float] = random.random,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self.name = name
         self.told: Told = {}
@@ -51,17 +61,20 @@ class Kept:
         self._command = command
         self._environment = environment
         self._clock = clock
+        self._look_seconds = look_seconds
+        self._silent = 0
         self._supervisor = Supervisor(chance)
         self._tasks = Tasks()
         self._settled = asyncio.Event()
         self._stopping = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
-        self._child = Child(name, self._on_ready)
+        self._child = self._new_child()
         self._end: End | None = None
 
     def start(self) -> None:
         """Keep it running from now on."""
         self._running = self._tasks.start(f"keep {self.name}", self._keep_running())
+        self._tasks.start(f"watch {self.name}", self._watch())
 
     async def started(self) -> None:
         """Return when it was ready for the first time.
@@ -98,7 +111,7 @@ class Kept:
     async def _keep_running(self) -> None:
         while not self._stopping.is_set():
             self.starts += 1
-            self._child = Child(self.name, self._on_ready)
+            self._child = self._new_child()
             self._end = end = await self._child.run(self._command, self._environment)
             if self._stopping.is_set():
                 break
@@ -110,6 +123,21 @@ class Kept:
             await self._pause(delay)
         self._settled.set()
 
+    async def _watch(self) -> None:
+        while not self._stopping.is_set():
+            await self._pause(self._look_seconds)
+            self._silent += 1
+            if self.ready and self._silent > SILENT and not self._stopping.is_set():
+                logger.error("%s does not turn any more and is killed", self.name)
+                self._silent = 0
+                self._child.kill()
+
+    def _new_child(self) -> Child:
+        return Child(self.name, self._on_ready, self._on_beat)
+
+    def _on_beat(self) -> None:
+        self._silent = 0
+
     async def _pause(self, seconds: float) -> None:
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
@@ -118,6 +146,6 @@ class Kept:
             stopping.cancel()
 
     def _on_ready(self, told: Told) -> None:
-        self.told, self.ready = told, True
+        self.told, self.ready, self._silent = told, True, 0
         self._supervisor.ready(self._clock())
         self._settled.set()
