@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from shoal.core.errors import NotFound, NotReady, Unavailable, Unsupported
+from shoal.core.errors import NotFound, NotReady, Overloaded, Unavailable, Unsupported
 from shoal.core.model import ModelState
 from support.routed_world import World, scale_to_zero, settle
 
@@ -38,6 +38,33 @@ def test_calls_that_come_while_it_loads_wait_for_the_one_load() -> None:
         await settle()
         assert [call.outcome for call in calls] == [b"1"] * 10
         assert len(world.runners) == 1
+
+    asyncio.run(main())
+
+
+def test_a_call_that_a_load_of_known_length_outlasts_is_told_at_once_and_brings_the_model_all_the_same() -> None:
+    async def main() -> None:
+        world = World()
+        world.held = True
+        world.control.put("iris", implicit=True)
+        first = await world.call("iris")
+        world.clock.advance(300)  # nobody knows how long it takes: whoever asks waits
+        assert first.outcome is None
+        world.runners[0].gate.set()
+        await settle()
+        world.runners[0].evicted("others needed the room")
+        await settle()
+        hopeless = await world.call("iris")  # it may take sixty seconds, and the load took three hundred
+        assert isinstance(hopeless.outcome, Overloaded)
+        assert hopeless.outcome.retry_after == 150
+        assert world.models.find("iris").state is ModelState.LOADING
+        world.clock.advance(100)
+        patient = await world.call("iris")
+        assert patient.outcome is None
+        world.runners[1].gate.set()
+        await settle()
+        assert patient.outcome == b"1"
+        await world.models.stop(1)
 
     asyncio.run(main())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from shoal.core.errors import Overloaded
 from support.shared_world import SharedWorld
 
 
@@ -36,12 +37,31 @@ def test_one_call_waits_for_company_behind_a_larger_batch_of_its_own_model() -> 
     asyncio.run(main())
 
 
-async def resting() -> SharedWorld:
-    """Two models in one worker, batches of two at most; nothing is at work."""
-    world = SharedWorld(2, workers=1)
+def test_whose_turn_cannot_come_in_time_is_told_at_once_and_nobody_else() -> None:
+    async def main() -> None:
+        world = await resting(3)
+        (place,) = world.pool.places
+        place.pace.seconds = 6.0
+        await calls(world, 0, 0)
+        await calls(world, 1)
+        await calls(world, 2)  # two jobs and its own: 18 of its 20 seconds
+        assert not world.calls[-1].outcome.done()
+        await calls(world, 0)  # these and one more
+        assert isinstance(world.calls[-1].outcome.result(), Overloaded)
+        assert sum(call.outcome.done() for call in world.calls[3:]) == 1
+        del world.models[world.calls.pop()]
+        await world.come_to_rest()
+        await world.stop()
+
+    asyncio.run(main())
+
+
+async def resting(models: int = 2) -> SharedWorld:
+    """Models in one worker, batches of two at most; nothing is at work."""
+    world = SharedWorld(models, workers=1)
     await world.start()
-    world.submit(0)
-    world.submit(1)
+    for number in range(models):
+        world.submit(number)
     await world.come_to_rest()
     return world
 
