@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +15,7 @@ from shoal.core.registry import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from shoal.core.access import Grant
-    from shoal.core.keyring import KeyEntry
+    from shoal.core.keyring import KeyEntry, KeyRequest, NewKey
 
 EPILOG = """
 Examples:
@@ -22,6 +23,7 @@ Examples:
   shoal keys create admin --role admin --namespace '*'     the first one: from now on, everybody needs a key
   shoal keys create ci --role engineer --namespace fraud   pushes, deploys and promotes in one namespace
   shoal keys create app --role caller --model iris --expires 30d
+  shoal keys create app --role caller --file keys.yaml     for a node without control
 """
 LIST_EPILOG = """
 Examples:
@@ -51,6 +53,9 @@ def create(
     model: Annotated[str, typer.Option(help="Only this model or service.")] = "*",
     expires: Annotated[str, typer.Option(help="How long it is valid, such as 30d or 12h (default: no end).")] = "",
     tenant: Annotated[str, typer.Option(help="Whose quota its requests count to (default: its name).")] = "",
+    file: Annotated[
+        Path | None, typer.Option(help="Keep it in this file, for a node that serves files, and in no control.")
+    ] = None,
     control: ControlUrl = None,
     home: HomeFolder = None,
     as_json: AsJson = False,
@@ -62,8 +67,11 @@ def create(
     with told():
         grant = Grant(tuple(role), namespace, model)
         asked = KeyRequest(name=name, grants=(grant,), tenant=tenant, seconds=seconds_of(expires))
-        with connected(control, home) as client:
-            made = client.create_key(asked)
+        if file is not None:
+            made = _add_to(file, asked)
+        else:
+            with connected(control, home) as client:
+                made = client.create_key(asked)
     if as_json:
         show_json(made)
     else:
@@ -104,6 +112,33 @@ def revoke(
         show_json(revoked)
     else:
         print(f"revoked {revoked.id} ({revoked.name})")
+
+
+def _add_to(path: Path, asked: KeyRequest) -> NewKey:
+    """Make a key that a file of keys holds."""
+    import time
+
+    from shoal.core import keys
+    from shoal.core.access import KeyRecord, expand
+    from shoal.core.errors import ConfigError
+    from shoal.core.keyring import KeyEntry, NewKey
+    from shoal.core.settings.keys_file import add_key
+
+    try:
+        expand(asked.grants[0].permissions)
+    except ValueError as error:
+        raise ConfigError(str(error), hint="see `shoal keys create --help` for the roles", field="role") from error
+    made, now = keys.generate(), time.time()
+    told: dict[str, Any] = {
+        "id": made.id,
+        "name": asked.name,
+        "grants": asked.grants,
+        "tenant": asked.tenant,
+        "created": now,
+    }
+    told["expires"] = now + asked.seconds if asked.seconds else 0.0
+    add_key(path, KeyRecord(sha256=keys.digest(made.text), **told))
+    return NewKey(key=made.text, entry=KeyEntry(**told))
 
 
 def seconds_of(text: str) -> float:

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the work failed, 2 wrong usage, settings or files, 130 int
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def version(
         None, "--key-file", envvar=KEY_FILE, help="File with the API key for control (or SHOAL_API_KEY)."
     ),
 ) -> None:
+    if key_file is not None:
+        os.environ[KEY_FILE] = str(key_file)  # for whichever command follows, and what it starts
     if show:
         print(f"shoal {__version__}")
         raise typer.Exit

@@ -102,14 +102,11 @@ def api_key() -> str:
     Raises:
         ConfigError: the file cannot be read, or others can read it.
     """
-    import click
-
     from shoal.core.settings.secret_files import read_secret
 
     if key := os.environ.get(KEY, "").strip():
         return key
-    context = click.get_current_context(silent=True)
-    named = context.find_root().params.get("key_file") if context else os.environ.get(KEY_FILE)
+    named = os.environ.get(KEY_FILE)
     return read_secret(Path(named), "key_file") if named else ""
 
 

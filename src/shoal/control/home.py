@@ -1,6 +1,7 @@
 """The folder of one control: whose it is now, and where its control answers.
 
     control.lock   held by the process that uses the home, as long as it lives; its content says who that is
+    node.key       see `home_key`
     control.json   where a control that others may use answers: {"url", "pid"}
     tmp/           uploads and archives in the making; emptied at start
 

@@ -28,6 +28,7 @@ from shoal.control.artifacts.scratch import Scratch
 from shoal.control.control import Control
 from shoal.control.following import Following
 from shoal.control.home import Home
+from shoal.control.home_key import node_key
 from shoal.control.registry import open_registry
 from shoal.control.security.authenticating import NODE, OwnKey
 from shoal.core.clock import monotonic
@@ -133,6 +134,8 @@ def running(
     """
     with ExitStack() as stack:
         home = stack.enter_context(Home(settings.folder, wait_seconds=wait_seconds))
+        if announced:
+            own = (*own, OwnKey.of(node_key(settings.folder), NODE))
         listening = stack.enter_context(_listen(settings.host, settings.port))
         control = stack.enter_context(opened(settings))
         server = ControlServer(control, listening, settings.grace_seconds, own)
@@ -171,19 +174,17 @@ def control_for(settings: ControlSettings) -> Iterator[tuple[str, str]]:
         yield server.url, text
 
 
-def run_control(settings: ControlSettings, on_ready: Callable[[str], None], node_key: str = "") -> int:
+def run_control(settings: ControlSettings, on_ready: Callable[[str], None]) -> int:
     """Run a control until SIGTERM or SIGINT; a second signal ends it at once.
 
     Args:
         settings: of the control.
         on_ready: told the URL once it answers.
-        node_key: of the node that has started it; "" if none has.
 
     Returns:
         The process's exit code.
     """
-    own = [OwnKey.of(node_key, NODE)] if node_key else []
-    with _signals() as wait, running(settings, own=own) as server:
+    with _signals() as wait, running(settings) as server:
         on_ready(server.url)
         reason = wait()
         logger.info("stopping", extra={"reason": reason})

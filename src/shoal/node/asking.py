@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from shoal.client.control import ControlClient
 from shoal.client.retry import Retries
 from shoal.core.access import AccessTable
-from shoal.core.errors import ShoalError, Unavailable
+from shoal.core.errors import PermissionDenied, ShoalError, Unauthenticated, Unavailable
 from shoal.core.routes import Feed, NodeStatus, Route
 
 SECONDS = 5.0
@@ -32,10 +33,14 @@ class Asking:
     Args:
         url: of control; may change when a control of our own starts again.
         environments: what is asked for; empty: all.
+        key: what is shown to it; read again when it is connected anew.
     """
 
-    def __init__(self, url: Callable[[], str], environments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, url: Callable[[], str], environments: tuple[str, ...] = (), *, key: Callable[[], str] = lambda: ""
+    ) -> None:
         self._url = url
+        self._key = key
         self._environments = environments
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="control")
         self._own = threading.local()
@@ -67,9 +72,17 @@ class Asking:
 
     async def _ask(self, question: Callable[[ControlClient], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: question(self._client()))
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._asked, question)
         except RuntimeError as error:  # the executor was shut down
             raise Unavailable("the node stops") from error
+
+    def _asked(self, question: Callable[[ControlClient], T]) -> T:
+        with _refusals():
+            try:
+                return question(self._client())
+            except Unauthenticated:
+                self._own.url = ""  # the key is read again
+                raise
 
     def _client(self) -> ControlClient:
         """This thread's own, for where control is now."""
@@ -78,22 +91,33 @@ class Asking:
         if client is None or self._own.url != url:
             if client is not None:
                 client.close()
-            client = self._own.client = _connect(url)
+            client = self._own.client = _connect(url, self._key())
             self._own.url = url
         return client
 
     def _once(self, question: Callable[[ControlClient], T]) -> T:
-        client = _connect(self._url())
+        client = _connect(self._url(), self._key())
         try:
-            return question(client)
+            with _refusals():
+                return question(client)
         finally:
             client.close()
 
 
-def _connect(url: str) -> ControlClient:
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """A control that does not let this node in is as good as silent: what was told before goes on being used."""
+    try:
+        yield
+    except (Unauthenticated, PermissionDenied) as error:
+        hint = "give this node a key with the role node: SHOAL_CONTROL_KEY, or `control_key_file` in its settings"
+        raise Unavailable(f"control does not let this node in: {error.message}", hint=hint) from error
+
+
+def _connect(url: str, key: str) -> ControlClient:
     if not url:
         raise Unavailable("control is not there yet")
-    return ControlClient(url, timeout=SECONDS, retries=RETRIES, actor="node")
+    return ControlClient(url, timeout=SECONDS, retries=RETRIES, actor="node", key=key)
 
 
 async def in_daemon(work: Callable[[], T]) -> T:

@@ -14,9 +14,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shoal.control.home import found
+from shoal.control.home_key import found_key
 from shoal.core.clock import Clock, monotonic
 from shoal.core.errors import ConfigError
 from shoal.core.settings.node import NodeSettings
+from shoal.core.settings.secret_files import read_secret
 from shoal.core.tasks import Tasks
 from shoal.node.tree.child import Child, End, Told
 from shoal.serving.pool.stopping import stop
@@ -28,6 +30,7 @@ READY_SECONDS = 60.0
 """How long the first start may take before the node goes on without it."""
 STOP_SECONDS = 15.0
 """Time for it to end after SIGTERM."""
+KEY = "SHOAL_CONTROL_KEY"
 IN_USE = 3
 """Seconds between two looks at a home that another control uses."""
 
@@ -127,6 +130,20 @@ class FoundControl:
         """Where it answers; "" while it never has."""
         self._last = found(self._folder) or self._last
         return self._last
+
+
+def control_key(settings: NodeSettings) -> str:
+    """What this node shows to control: the key of the environment, of the file that the settings name, or of the home
+    whose control it follows; "" if there is none.
+
+    Raises:
+        ConfigError: a file cannot be read, or others can read it.
+    """
+    if key := os.environ.get(KEY, "").strip():
+        return key
+    if settings.control_key_file is not None:
+        return read_secret(settings.control_key_file, "control_key_file")
+    return "" if settings.control else found_key(settings.folder)
 
 
 def home_folder(settings: NodeSettings, *parts: str) -> Path:

@@ -13,6 +13,7 @@ from shoal.core.settings.node import NodeSettings
 from shoal.core.settings.tenants import DEFAULT, are_limited, limits_of
 from shoal.node.access import Access
 from shoal.node.asking import Asking
+from shoal.node.control import control_key
 from shoal.serving.gateway.application import Application
 from shoal.serving.gateway.endpoints.apps import AppProxy
 from shoal.serving.gateway.endpoints.rest import Expose
@@ -48,7 +49,7 @@ class Front:
     ) -> None:
         _refuse_slow_protobuf()
         self._settings = settings
-        self._asking = Asking(control) if control else None
+        self._asking = Asking(control, key=lambda: control_key(settings)) if control else None
         self._access = Access(settings, self._asking)
         self._application = Application(
             models,

@@ -26,7 +26,7 @@ from shoal.core.settings.node import NodeSettings
 from shoal.core.tasks import Tasks
 from shoal.node.apps import Apps, FollowingApps
 from shoal.node.asking import Asking
-from shoal.node.control import FoundControl, OwnControl, home_folder
+from shoal.node.control import FoundControl, OwnControl, control_key, home_folder
 from shoal.node.hosts import Hosts
 from shoal.node.memory import used_of
 from shoal.node.preparing import Preparing
@@ -66,19 +66,19 @@ class Routed:
     ) -> None:
         self.settings = settings
         self.problems: Sequence[Problem] = ()
-        self.apps = Apps()
         self._own = OwnControl(settings) if own_control and not settings.control else None
         self._found = FoundControl(settings)
         self._folder = home_folder(settings, "nodes", _file_name(settings.name))
         self._lock = _lock(self._folder, settings.name)
         self._state = RouteState(self._folder / "routes.db")
-        self._asking = Asking(lambda: self.control_url, settings.environments)
+        self._asking = Asking(lambda: self.control_url, settings.environments, key=lambda: control_key(settings))
         self._cache = ArtifactCache(home_folder(settings, "cache"), _Source(self, settings), settings.cache)
         self._preparing = Preparing(
             self._cache, Environments(home_folder(settings, "environments")), settings.folder / "services"
         )
         self._journal = Journal()
         self._hosts = Hosts(settings, metrics)
+        self.apps = Apps(self._hosts.confiner)
         unserved = metrics.counter(
             "shoal_unserved_total",
             "Requests that got an error while their model was not in memory.",
@@ -125,7 +125,7 @@ class Routed:
         self._tasks.start("follow control", self._follower.run())
         self._tasks.start("report", Reporter(self._asking, lambda: self._status(url)).run())
         self._tasks.start("memory", self._pressure.run())
-        self._tasks.start("scale", Scaler(self.models.all, self.models.lifecycle, clock=monotonic).run())
+        self._tasks.start("scale", Scaler(self.models.running, self.models.lifecycle, clock=monotonic).run())
 
     async def settle(self) -> None:
         """See `content.Content`."""
@@ -150,7 +150,7 @@ class Routed:
         return self._running()
 
     def _running(self) -> Iterator[ModelRunner]:
-        for entry in self.models.all():
+        for entry in self.models.running():
             runner = entry.runner.inner if isinstance(entry.runner, CachedRunner) else entry.runner
             if isinstance(runner, ModelRunner):
                 yield runner
@@ -184,7 +184,8 @@ class _Source:
             from shoal.control.artifacts.http_source import HttpSource
 
             self._url = self._owner.control_url
-            self._store = HttpSource(self._url)
+            key = control_key(self._owner.settings)
+            self._store = HttpSource(self._url, headers={"authorization": f"Bearer {key}"} if key else None)
         return self._store
 
 

@@ -26,7 +26,6 @@ from shoal.core.settings.processes import read_file, validated
 from shoal.core.settings.safety import Finding
 from shoal.core.settings.split import SplitSettings
 from shoal.core.settings.tenants import TenantSettings
-from shoal.core.settings.tenants import TenantSettings
 from shoal.core.tls import ClientRule
 
 PREFIX = "SHOAL_"
@@ -125,8 +124,8 @@ class NodeSettings(SplitSettings):
         "",
         pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$|^$",
         max_length=200,
-        description="Domain whose sub-domains are services, such as `models.example.org`: `iris.models.example.org`, or "
-        "`iris.NAMESPACE.models.example.org`.",
+        description="Domain whose sub-domains are services, such as `models.example.org`: `iris.models.example.org`, "
+        "or `iris.NAMESPACE.models.example.org`.",
     )
     rest: bool = Field(True, description="Answer REST requests; without it only health, metrics and gRPC are answered.")
     name: str = Field(
@@ -135,6 +134,9 @@ class NodeSettings(SplitSettings):
     home: Path = Field(Path("~/.shoal"), description="Folder for what a node keeps: routes, cache, environments.")
     control: str | None = Field(
         None, description="URL of the control that says what is served; without it and paths, the node starts its own."
+    )
+    control_key_file: Path | None = Field(
+        None, description="File with the API key for that control, for its owner's eyes only; or SHOAL_CONTROL_KEY."
     )
     control_port: int = Field(8081, ge=0, le=65535, description="Port of the control that the node starts.")
     artifacts: str | None = Field(
@@ -153,18 +155,6 @@ class NodeSettings(SplitSettings):
     )
     outgoing: OutgoingSettings = Field(
         OutgoingSettings.model_validate({}), description="What models may fetch from addresses that callers name."
-    )
-    tenants: dict[str, TenantSettings] = Field(
-        {}, description="What tenants may ask for, by name; `default` is for all others, and for nobody in particular."
-    )
-    memory: Size | None = Field(
-        None,
-        gt=0,
-        description="Memory that the process and its workers may take, such as `8Gi`: near it, it sheds in stages. By"
-        " default that of its cgroup, where it has a limit.",
-    )
-    waiting: Size = Field(
-        GIB, gt=0, description="Bytes of requests that may wait for workers, of all models of a process together."
     )
     tenants: dict[str, TenantSettings] = Field(
         {}, description="What tenants may ask for, by name; `default` is for all others, and for nobody in particular."
