@@ -20,6 +20,11 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def tree(pid: int) -> list[int]:
+    """A process and all that come from it."""
+    return [pid, *(each for child in children(pid) for each in tree(child))]
+
+
 def workers(pid: int) -> list[int]:
     """The worker processes of a node."""
     return [child for child in children(pid) if b"shoal.serving.worker" in command_of(child)]
