@@ -43,6 +43,7 @@ from shoal.control.security.authenticating import Authenticator, KeyAuthenticato
 from shoal.control.security.backoff import Backoff
 from shoal.control.security.desk import Desk, Hidden, shown
 from shoal.control.security.guard import Guard
+from shoal.control.security.tokens import tokens_of
 from shoal.core.clock import Clock, monotonic
 from shoal.core.errors import InvalidInput, NotFound, PermissionDenied, ShoalError
 from shoal.core.version import __version__
@@ -80,7 +81,10 @@ def create_app(
         lambda actor, action, namespace, subject, detail: registry.deny(actor, action, namespace, subject, detail),
         clock=clock,
     )
-    desk = Desk(control.settings.auth, authenticator, denials, others=others, backoff=Backoff(clock))
+    issuers = control.settings.issuers
+    mode = "keys" if issuers and control.settings.auth == "auto" else control.settings.auth
+    others = (*others, *tokens_of([each.value for each in issuers]))
+    desk = Desk(mode, authenticator, denials, others=others, backoff=Backoff(clock))
     app = api()
     app.state.desk = desk
     app.state.control = control

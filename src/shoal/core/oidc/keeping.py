@@ -32,7 +32,7 @@ Run = Callable[[Callable[[], None]], None]
 
 
 class KeySource:
-    """See the module; used from one thread, but for the fetch.
+    """See the module; may be used from any thread.
 
     Args:
         where: an https URL, or a file.

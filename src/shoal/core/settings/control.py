@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal.core.settings import safety
+from shoal.core.settings.auth import IssuerSettings
 from shoal.core.settings.node import is_loopback
 from shoal.core.settings.processes import read_file, validated
 from shoal.core.settings.safety import Finding
@@ -53,6 +54,9 @@ class ControlSettings(BaseModel):
     auth: Literal["auto", "none", "keys"] = Field(
         "auto",
         description="Who needs an API key: `auto`, everybody as soon as there is one; `keys`, always; `none`, nobody.",
+    )
+    issuers: tuple[IssuerSettings, ...] = Field(
+        (), description="OpenID Connect issuers whose tokens are taken, too; then `auto` is `keys`."
     )
     trust: bool = Field(
         False,
