@@ -88,6 +88,13 @@ def test_a_client_may_have_no_certificate_where_it_is_optional_but_no_wrong_one(
         handshake(server, stranger)
 
 
+def test_a_client_that_means_another_server_goes_away_and_costs_nobody_anything(own):
+    server = context(own)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(server, own.client(), "other.example")
+    assert serial(handshake(server, own.client())[0])
+
+
 @pytest.mark.parametrize("name", ["localhost", None])
 def test_new_files_are_used_by_the_next_handshake_whatever_it_asks_for(own, name):
     pair = own.issue()
