@@ -31,6 +31,8 @@ Way = tuple[Dialect, list[tuple[str, Http2Channel]]]
 
 LOST_AFTER = 10.0
 """Seconds after its deadline at which a request is called hung."""
+LEAST = 0.001
+"""Seconds that a request is given that leaves after its deadline, as the generator itself was late."""
 TRIES, PAUSE = 20, 0.05
 """How often a request that nobody takes is offered, and how long it waits in between."""
 
@@ -130,7 +132,7 @@ class Load:
 
     async def _one(self, entry: Entry, dialect: Dialect, channels: list[tuple[str, Http2Channel]]) -> None:
         ask = entry.ask
-        left = entry.deadline - time.monotonic()
+        left = max(LEAST, entry.deadline - time.monotonic())
         operation = dialect.predict_all(ask.model, ask.version, [ask.text], timeout=left, pure=False)
         sending = asyncio.ensure_future(self._offer(operation, dialect, left, channels))
         done, _ = await asyncio.wait(
