@@ -19,9 +19,10 @@ from shoal.core.errors import (
     NotReady,
     Overloaded,
     ShoalError,
+    TooLarge,
     Unavailable,
 )
-from shoal.serving.hop import HopSettings
+from shoal.serving.hop import HopSettings, ProxySettings
 from shoal.serving.hop.policy.health import FAILURES
 from support.hop_world import World, until, world
 
@@ -325,6 +326,42 @@ def test_a_proxy_that_does_nothing_but_break_is_ejected_but_never_the_last() -> 
             await w.settled()
             assert w.calls[0].answered == b"m:1"
             assert not owner.dispatch().ran
+
+    run(test())
+
+
+def test_a_proxy_that_does_not_read_is_sent_no_more_than_has_room() -> None:
+    async def test() -> None:
+        async with world(proxies=0, gateways=0) as w:
+            proxy = await w.proxy(settings=ProxySettings(pending_bytes=10_000))
+            await w.gateway(HopSettings(buffer_bytes=200_000))
+            await w.known()
+            proxy.dispatch().hold = True
+            for at in range(60):
+                w.submit(at, body=b"%d" % at + bytes(100_000))
+                await asyncio.sleep(0)
+            refused = [call for call in w.calls if call.outcomes]
+            assert refused
+            assert all(isinstance(call.error, Overloaded) for call in refused)
+            while not all(call.outcomes for call in w.calls):
+                proxy.dispatch().run_all()
+                await asyncio.sleep(0.001)
+            served = [call for call in w.calls if call not in refused]
+            assert served
+            assert all(call.answered == b"m:" + bytes(call.body) for call in served)
+
+    run(test())
+
+
+def test_a_body_that_no_proxy_takes_is_refused_here() -> None:
+    async def test() -> None:
+        async with world(proxies=1, gateways=0) as w:
+            await w.gateway(HopSettings(frame_bytes=10_000))
+            await w.known()
+            assert isinstance(w.submit(body=bytes(10_001)).error, TooLarge)
+            ok = w.submit(3)
+            await w.settled()
+            assert ok.answered == b"m:3"
 
     run(test())
 

@@ -264,6 +264,40 @@ def test_a_connection_that_says_nothing_is_closed() -> None:
     asyncio.run(test())
 
 
+def test_questions_that_are_open_are_counted() -> None:
+    async def test() -> None:
+        async with world(proxies=0, gateways=0) as w:
+            models = oracle_models()
+            models.load = lambda name, config=None: asyncio.sleep(3600)  # type: ignore[method-assign]
+            proxy = await w.proxy(models, ProxySettings(asks=2))
+            raw = await Raw.connect(proxy.path)
+            raw.say(Hello(messages.PROTOCOL))
+            for number in range(3):
+                raw.say(messages.Ask(number, "load", "m"))
+            told = await raw.until(messages.Told)
+            assert isinstance(told, messages.Told)
+            assert told.error is not None
+            assert (told.id, told.error.code) == (2, "overloaded")
+            raw.close()
+
+    asyncio.run(test())
+
+
+def test_a_question_that_cannot_be_read_is_answered_so() -> None:
+    async def test() -> None:
+        async with world(proxies=1, gateways=0) as w:
+            raw = await Raw.connect(w.proxies[0].path)
+            raw.say(Hello(messages.PROTOCOL))
+            raw.say(messages.Ask(1, "refresh"), b"\xc1")
+            told = await raw.until(messages.Told)
+            assert isinstance(told, messages.Told)
+            assert told.error is not None
+            assert told.error.code == "invalid_input"
+            raw.close()
+
+    asyncio.run(test())
+
+
 class Certificates:
     """An authority, a server of it, and clients."""
 

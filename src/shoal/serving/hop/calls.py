@@ -18,7 +18,7 @@ from math import inf
 
 from shoal.core.call import Call
 from shoal.core.clock import Clock
-from shoal.core.errors import DeadlineExceeded, Overloaded, ShoalError, Unavailable
+from shoal.core.errors import DeadlineExceeded, Overloaded, ShoalError, TooLarge, Unavailable
 from shoal.serving.batching.deadlines import DeadlineWatch
 from shoal.serving.batching.workers import Loop
 from shoal.serving.hop.dispatch import Pending, RemoteDispatch
@@ -155,6 +155,10 @@ class Calls:
         if link.full:
             said = f"the proxy {link.name} does not take requests as fast as they come"
             self._unserved(pending, Overloaded(said, retry_after=1.0))
+            return
+        if len(pending.call.body) > self._settings.frame_bytes:
+            said = f"the body is larger than the {self._settings.frame_bytes} bytes that a proxy takes"
+            self._unserved(pending, TooLarge(said))
             return
         call, target = pending.call, pending.target
         pending.link = link

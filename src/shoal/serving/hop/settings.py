@@ -20,7 +20,7 @@ class HopSettings:
         patience_seconds: how long a request waits for a proxy when there is none; counted from when there was one.
         held_bytes: bodies of requests that wait for a proxy, or for the retry budget.
         buffer_bytes: bytes that wait to be written to one proxy; above it requests for it are shed.
-        frame_bytes: of an answer.
+        frame_bytes: of a request's body, and of an answer's.
         connect_seconds: for a connection, TLS and greeting together.
         ask_seconds: how long a question about models may take; loads have no limit of their own here.
         refresh_seconds: how often what proxies have told of models that are used is asked for again.

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.serving.hop.policy.choice import SHRINK_SECONDS, Choice
@@ -34,6 +34,7 @@ def run(choice: Choice, rows: dict[str, float], seconds: float, start: float = 0
     return now
 
 
+@settings(max_examples=40)
 @given(NAMES)
 def test_each_model_has_one_owner_that_all_gateways_agree_on(names: set[str]) -> None:
     one, other = choice_of(names), choice_of(sorted(names, reverse=True))
@@ -43,6 +44,7 @@ def test_each_model_has_one_owner_that_all_gateways_agree_on(names: set[str]) ->
         assert set(one.ranked(key)) == names
 
 
+@settings(max_examples=40)
 @given(NAMES.filter(lambda names: len(names) > 1))
 def test_only_models_of_a_proxy_that_leaves_move_and_come_back_with_it(names: set[str]) -> None:
     choice = choice_of(names)
@@ -64,6 +66,7 @@ def test_models_are_spread_evenly() -> None:
     assert max(counts) / 1000 < 1.15
 
 
+@settings(max_examples=40)
 @given(NAMES, st.dictionaries(st.sampled_from(KEYS[:20]), st.floats(0, HOT * 0.99), max_size=20))
 def test_cold_models_never_get_a_second_owner(names: set[str], rows: dict[str, float]) -> None:
     choice = choice_of(names)
@@ -73,6 +76,7 @@ def test_cold_models_never_get_a_second_owner(names: set[str], rows: dict[str, f
     assert choice.revision == revision
 
 
+@settings(max_examples=40)
 @given(st.integers(2, 8), st.floats(HOT * 1.01, HOT * 50))
 def test_a_hot_model_gets_owners_until_none_of_them_is_hot_or_all_are_as_busy(count: int, rows: float) -> None:
     names = [f"proxy-{at}" for at in range(count)]
@@ -87,6 +91,7 @@ def test_a_hot_model_gets_owners_until_none_of_them_is_hot_or_all_are_as_busy(co
     assert len(choice.owners("cold/")) == 1
 
 
+@settings(max_examples=40)
 @given(st.integers(2, 6), st.floats(1.0, HOT * 10))
 def test_a_steady_load_comes_to_rest(count: int, rows: float) -> None:
     choice = choice_of([f"proxy-{at}" for at in range(count)])

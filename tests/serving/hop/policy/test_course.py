@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -68,6 +69,7 @@ class CourseMachine(RuleBasedStateMachine):
 
 
 TestCourse = CourseMachine.TestCase
+TestCourse.settings = settings(max_examples=40)
 
 
 def open_for(course: Course, now: float, seconds: float) -> float:
