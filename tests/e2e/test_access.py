@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import os
 import re
@@ -15,9 +16,11 @@ import pytest
 import requests
 
 from shoal.client import Client
+from shoal.client.control import ControlClient
 from shoal.core import keys
 from shoal.core.access import Grant, KeyRecord
 from shoal.core.errors import NotFound, PermissionDenied, Unauthenticated
+from shoal.core.keyring import KeyRequest
 from shoal.core.settings.keys_file import add_key
 from shoal.testing.node import RunningNode, serve
 
@@ -194,3 +197,30 @@ def test_a_key_that_is_taken_out_is_refused_within_five_seconds(node: RunningNod
     held.path.write_bytes(before)
     assert until(lambda: status_from("127.0.0.4", node, text)[0] == 401) < 5.0
     assert status_from("127.0.0.5", node, held.texts["watcher"])[0] == 200
+
+
+def test_keys_of_control_count_at_the_data_port_within_seconds_and_when_control_is_dead(tmp_path: Path) -> None:
+    def status(node: RunningNode, text: str = "") -> int:
+        headers = {"x-api-key": text} if text else {}
+        return requests.get(f"{node.url}/v2/models", headers=headers, timeout=10).status_code
+
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    with serve(home=home, environment={"SHOAL_API_KEY": ""}) as node:
+        assert status(node) == 200
+        with node.control() as control:
+            everywhere = Grant(("admin",), "*")
+            root = control.create_key(KeyRequest(name="root", grants=(everywhere,))).key
+        assert until(lambda: status(node) == 401) < 5.0
+        assert status(node, root) == 200
+        with ControlClient(node.control_url, key=root) as control:
+            made = control.create_key(KeyRequest(name="app", grants=(Grant(("caller",)),)))
+            assert until(lambda: status(node, made.key) == 200) < 5.0
+            control.revoke_key(made.entry.id)
+        assert until(lambda: status(node, made.key) == 401) < 5.0
+    nowhere = ("--control", "http://127.0.0.1:1")
+    (kept,) = (home / "access").glob("own.json")
+    assert root.split("_")[2] not in kept.read_text()
+    kept.rename(kept.with_stem(hashlib.sha256(nowhere[1].encode()).hexdigest()[:16]))
+    with serve(home=home, arguments=nowhere, environment={"SHOAL_API_KEY": ""}) as node:
+        assert (status(node), status(node, root), status(node, made.key)) == (401, 200, 401)

@@ -47,6 +47,7 @@ def make() -> str:
         "The JSON Schema for editors is [control.schema.json](control.schema.json).",
         "## Fields",
         _fields(),
+        "`issuers` belong into the file; they are written as [those of a node](settings.md#authissuers).",
         "## Other variables",
         OTHER_VARIABLES,
     )
@@ -61,7 +62,7 @@ def _fields() -> str:
                 f"`{name}`",
                 _kind(each),
                 _default(each.get("default")),
-                f"`{HOME_VARIABLE if name == 'home' else PREFIX + name.upper()}`",
+                "" if name == "issuers" else f"`{HOME_VARIABLE if name == 'home' else PREFIX + name.upper()}`",
                 f"`--{name.replace('_', '-')}`" if name in options else "",
                 each["description"],
             )

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,13 +64,19 @@ class Access:
         self._every = every
         self._tasks = Tasks()
         self._known = asyncio.Event()
+        self._there = asyncio.Event()
         self._told: bool | None = None
         self._table: AccessTable | None = None
         self._stamp: object = None
         self._file = None if auth.off or auth.keys_file is None else auth.keys_file.expanduser()
         self._control = None if auth.off or self._file else control
         self._kept = settings.folder / "access" / f"{_name(settings.control or 'own')}.json"
-        self.guard = Guard(required=auth.required, waiting=self._control is not None, tokens=_tokens(settings))
+        self.guard = Guard(
+            required=auth.required,
+            waiting=self._control is not None,
+            tokens=_tokens(settings),
+            certificates={} if auth.off else auth.certified,
+        )
 
     def start(self) -> None:
         """Let in whom is known, before the port is open; then follow what changes.
@@ -88,8 +95,9 @@ class Access:
             self._say()
 
     async def settled(self) -> None:
-        """Return once control has said whom to let in, or does not seem to."""
-        if self._control:
+        """Return once it is known whom to let in, or control does not seem to say it; called when control is there."""
+        self._there.set()
+        if self._control and self._table is None:
             try:
                 async with asyncio.timeout(FIRST_ANSWER):
                     await self._known.wait()
@@ -125,7 +133,16 @@ class Access:
                 told = str(error)
             except Exception:
                 logger.exception("control was not understood; what was known before counts, and it is asked again")
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until it is worth another try; a control of our own is there later than we are."""
+        if self._there.is_set():
             await asyncio.sleep(self._every)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._every):
+                await self._there.wait()
 
     async def _follow_feed(self, control: Source) -> None:
         """Until control does not answer any more. The place in the feed comes first: no change falls between."""
