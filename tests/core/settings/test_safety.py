@@ -74,6 +74,17 @@ def test_a_key_that_everybody_may_read_is_refused_by_all_that_start(tmp_path: Pa
             load(None, {}, {"tls_cert": tmp_path / "cert.pem", "tls_key": key, "home": tmp_path})
 
 
+def test_names_in_certificates_that_nobody_asks_for_are_refused(tmp_path: Path) -> None:
+    certificates = {"auth": {"certificates": {"batch.example": [{"permissions": ["caller"]}]}}, "home": tmp_path}
+    with pytest.raises(ConfigError, match="no client is asked for one"):
+        load_node_settings(None, {}, certificates)
+    tls = {"tls_cert": tmp_path / "cert.pem", "tls_client_ca": tmp_path / "ca.pem"}
+    tls["tls_cert"].touch(0o600)
+    settings = load_node_settings(None, {}, {**certificates, **tls})
+    assert settings.auth.required
+    assert settings.auth.certified["batch.example"].tenant == "batch.example"
+
+
 def test_what_is_risky_is_logged_and_what_fails_is_raised(caplog: pytest.LogCaptureFixture) -> None:
     findings = [
         Finding("a", "ok", "fine"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from shoal.core.access import ANY, Grant, expand
+from shoal.core.access import ANY, Grant, Principal, expand
 from shoal.core.oidc.issuers import ALGORITHMS, Issuer
 from shoal.core.oidc.keeping import is_url
 
@@ -49,6 +49,10 @@ class GrantSettings(BaseModel):
     model: str = Field(ANY, description="Of which model or service; `*` is all of them.")
 
 
+def _grants(settings: tuple[GrantSettings, ...]) -> tuple[Grant, ...]:
+    return tuple(Grant(each.permissions, each.namespace, each.model) for each in settings)
+
+
 class IssuerSettings(BaseModel):
     """An OpenID Connect issuer whose tokens are believed."""
 
@@ -68,11 +72,7 @@ class IssuerSettings(BaseModel):
     def value(self) -> Issuer:
         """For the verifier."""
         said: dict[str, Any] = self.model_dump(exclude={"grants"})
-        grants = {
-            value: tuple(Grant(each.permissions, each.namespace, each.model) for each in granted)
-            for value, granted in self.grants.items()
-        }
-        return Issuer(**said, grants=grants)
+        return Issuer(**said, grants={value: _grants(granted) for value, granted in self.grants.items()})
 
 
 class AuthSettings(BaseModel):
@@ -89,11 +89,22 @@ class AuthSettings(BaseModel):
         None, description="File with the keys that are let in (`shoal keys create --file`), instead of control's."
     )
     issuers: tuple[IssuerSettings, ...] = Field((), description="Issuers whose tokens are let in, too.")
+    certificates: dict[str, tuple[GrantSettings, ...]] = Field(
+        {},
+        description="What names in clients' certificates grant, with `tls_client_ca`: the first URI, DNS name or "
+        "e-mail address of one, else its common name. A key or a token that is sent, too, counts instead.",
+    )
 
     @property
     def required(self) -> bool:
         """Whether nobody is let in without a credential, whatever control says."""
-        return self.mode == "keys" or (self.mode == "auto" and (self.keys_file is not None or bool(self.issuers)))
+        known = bool(self.keys_file or self.issuers or self.certificates)
+        return self.mode == "keys" or (self.mode == "auto" and known)
+
+    @property
+    def certified(self) -> dict[str, Principal]:
+        """Who the names in clients' certificates are."""
+        return {name: Principal(name, name, _grants(each), name) for name, each in self.certificates.items()}
 
     @property
     def off(self) -> bool:

@@ -46,6 +46,10 @@ class Exchange(ABC):
         """The address of whoever is connected; "" if there is none."""
         return ""
 
+    def certificate(self) -> str:
+        """The name in the certificate that whoever is connected has shown; "" for none."""
+        return ""
+
     @abstractmethod
     def respond(
         self,
@@ -86,6 +90,10 @@ class Rpc(ABC):
 
     def peer(self) -> str:
         """The address of whoever is connected; "" if there is none."""
+        return ""
+
+    def certificate(self) -> str:
+        """The name in the certificate that whoever is connected has shown; "" for none."""
         return ""
 
     @abstractmethod

@@ -51,6 +51,8 @@ class Asked(Protocol):
 
     def peer(self) -> str: ...
 
+    def certificate(self) -> str: ...
+
 
 class Tokens(Protocol):
     """What proves tokens that others have issued."""
@@ -72,6 +74,7 @@ class Guard:
         required: whether a credential is needed although no key exists; without it, the first key turns the guard on.
         waiting: whether it is not known yet if there are keys: until then nobody is let in.
         tokens: proves tokens; None: only keys count.
+        certificates: who the names in clients' certificates are.
         clock: monotonic seconds.
         now: Unix seconds.
 
@@ -86,6 +89,7 @@ class Guard:
         required: bool = False,
         waiting: bool = False,
         tokens: Tokens | None = None,
+        certificates: Mapping[str, Principal] | None = None,
         clock: Clock = monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -94,6 +98,7 @@ class Guard:
         self.on = required or waiting
         self.changes = 0
         self._tokens = tokens
+        self._certified = {name: Caller(each, math.inf) for name, each in (certificates or {}).items()}
         self._clock = clock
         self._now = now
         self._keys: dict[str, KeyRecord] = {}
@@ -177,6 +182,8 @@ class Guard:
             raise Unavailable("it is not known yet who may ask: control has not told", retry_after=1.0)
         value = credentials.presented(headers)
         if value is None:
+            if self._certified and (shown := self._certified.get(asked.certificate())) is not None:
+                return shown
             raise Unauthenticated("this needs an API key or a token", hint="send it as `Authorization: Bearer KEY`")
         basic = credentials.is_basic(value)
         if basic and not credentials.basic_counts(asked.method, headers):

@@ -28,7 +28,7 @@ from shoal.serving.gateway.exchange import JSON, Headers, HttpApp, WireLimits
 from shoal.serving.gateway.problems import NOSNIFF, answer_error, unexpected
 from shoal.serving.gateway.sockets.compression import MIN_COMPRESS_BYTES
 from shoal.serving.gateway.sockets.http1_exchange import GZIPPED, JOIN_BYTES, Buffer, Http1Exchange, gzip, inflate
-from shoal.serving.gateway.sockets.peers import address_of
+from shoal.serving.gateway.sockets.peers import address_of, certificate_of
 
 logger = logging.getLogger(__name__)
 
@@ -205,6 +205,10 @@ class Http1Connection(asyncio.Protocol):
     def peer(self) -> str:
         """The address of the client."""
         return address_of(self._transport)
+
+    def certificate(self) -> str:
+        """The name in the client's certificate, which TLS has verified."""
+        return certificate_of(self._transport)
 
     def answer(self, exchange: Http1Exchange, status: int, body: Buffer, content_type: bytes, headers: Headers) -> None:
         """What `Http1Exchange.respond` does."""

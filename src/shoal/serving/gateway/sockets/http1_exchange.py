@@ -37,6 +37,8 @@ class Answering(Protocol):
 
     def peer(self) -> str: ...
 
+    def certificate(self) -> str: ...
+
     def answer(
         self, exchange: Http1Exchange, status: int, body: Buffer, content_type: bytes, headers: Headers
     ) -> None: ...
@@ -68,6 +70,9 @@ class Http1Exchange(Exchange):
 
     def peer(self) -> str:
         return self._connection.peer()
+
+    def certificate(self) -> str:
+        return self._connection.certificate()
 
     def respond(self, status: int, body: Buffer = b"", content_type: bytes = JSON, headers: Headers = ()) -> None:
         self._connection.answer(self, status, body, content_type, headers)

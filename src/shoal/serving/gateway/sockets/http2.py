@@ -20,7 +20,7 @@ from shoal.serving.gateway.exchange import HttpApp, RpcMethods, RpcStream, Strea
 from shoal.serving.gateway.sockets.http2_exchange import Http2Exchange
 from shoal.serving.gateway.sockets.http2_rpc import Http2Rpc, Plan
 from shoal.serving.gateway.sockets.http2_times import Times
-from shoal.serving.gateway.sockets.peers import address_of
+from shoal.serving.gateway.sockets.peers import address_of, certificate_of
 
 logger = logging.getLogger(__name__)
 
@@ -217,6 +217,10 @@ class Http2Connection(asyncio.Protocol):
     def peer(self) -> str:
         """The address of the client."""
         return address_of(self._transport)
+
+    def certificate(self) -> str:
+        """The name in the client's certificate, which TLS has verified."""
+        return certificate_of(self._transport)
 
     def gone(self, stream: Http2Rpc | Http2Exchange) -> None:
         """Tell the application, once, that nobody waits for its answer any more."""

@@ -116,6 +116,9 @@ class Http2Exchange(Exchange, Stream):
     def peer(self) -> str:
         return self._shell.peer()
 
+    def certificate(self) -> str:
+        return self._shell.certificate()
+
     def respond(self, status: int, body: Buffer = b"", content_type: bytes = JSON, headers: Headers = ()) -> None:
         if self._answered:
             return

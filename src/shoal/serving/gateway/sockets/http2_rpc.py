@@ -165,6 +165,9 @@ class Http2Rpc(Rpc, Stream):
     def peer(self) -> str:
         return self._shell.peer()
 
+    def certificate(self) -> str:
+        return self._shell.certificate()
+
     def finish(self, message: bytes) -> None:
         if self._finished:
             return

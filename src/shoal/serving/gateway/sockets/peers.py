@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+from shoal.core.tls import peer_name
+
 
 def address_of(transport: asyncio.BaseTransport) -> str:
     """The IP address; "" for a Unix socket, or once the connection is gone."""
     name = transport.get_extra_info("peername")
     return str(name[0]) if isinstance(name, tuple) and name else ""
+
+
+def certificate_of(transport: asyncio.BaseTransport) -> str:
+    """The name in the certificate that the client has shown, and TLS has verified; "" for none."""
+    return peer_name(transport.get_extra_info("peercert"))
