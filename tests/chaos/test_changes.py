@@ -14,7 +14,7 @@ import pytest
 from chaos.harness.campaign import campaign
 from chaos.harness.injectors import WallClock, send, until
 from chaos.harness.models import paced, right
-from chaos.harness.sizes import PATIENCE, size
+from chaos.harness.sizes import LONG, PATIENCE, size
 from shoal.testing.node import serve
 from support.trouble import fill, small_disk
 from support.walking import deploy, push_oracle, ready
@@ -26,7 +26,7 @@ DAY = 86_400
 
 def test_rolling_changes(tmp_path: Path) -> None:
     """A stage moves to and fro; each version is the right one for some time, and no request fails."""
-    cycles, requests = 20, size(2_000, 50_000)
+    cycles, requests = (20, 50_000) if LONG else (4, 600)
     with campaign("rolling_changes", home=tmp_path / "home") as chaos, chaos.node.control() as control:
         for _ in range(2):
             push_oracle(control, "rolling")
@@ -45,8 +45,7 @@ def test_rolling_changes(tmp_path: Path) -> None:
 
 def test_drains(tmp_path: Path) -> None:
     """One of two nodes gets SIGTERM again and again; a balancer that offers what nobody took to the other loses nothing."""
-    drains = size(2, 20)
-    requests = size(1_000, 50_000)
+    drains, requests = size(1, 20), 50_000 if LONG else 300
     paced(tmp_path, "paced", workers=1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -81,7 +80,7 @@ def test_control_kills(tmp_path: Path) -> None:
             until(lambda: ready(control, "steady", 1))
         chaos.warm(right("steady", "1"))
         chaos.steady = False  # control is one of its processes
-        kills = size(2, 100)
+        kills = size(1, 100)
         with chaos.load(right("steady", "1"), rate=100):
             for _ in range(kills):
                 time.sleep(chaos.random.uniform(0.0, 0.3))
@@ -113,7 +112,7 @@ def test_a_clock_that_jumps(tmp_path: Path) -> None:
         with chaos.load(right("steady", "1"), rate=100) as load:
             for days in size(2, 20) // 2 * (1, -1):
                 clock.move(days * DAY)
-                load.reached(load.ledger.ended + 60)
+                load.reached(load.ledger.ended + 30)
             clock.move(0)
 
 
@@ -127,6 +126,6 @@ def test_a_disk_that_fills(tmp_path: Path) -> None:
         chaos.warm(right("paced"))
         with chaos.load(right("paced"), rate=100) as load:
             filler = fill(disk)
-            load.reached(load.ledger.ended + 200)
+            load.reached(load.ledger.ended + 100)
             os.unlink(filler)
             load.reached(load.ledger.ended + 50)

@@ -33,7 +33,7 @@ def request(number: int) -> bytes:
 
 def test_a_network_that_misbehaves(tmp_path: Path) -> None:
     """Each of many connections goes through a relay that delays, stalls, resets, cuts, trickles or corrupts it."""
-    count = size(200, 10_000)
+    count = size(100, 10_000)
     capacity = paced(tmp_path, "paced", workers=1)
     with campaign("network", tmp_path, environment=IMPATIENT) as chaos:
         chaos.warm(right("paced"))
@@ -76,12 +76,12 @@ def answer(link: socket.socket) -> bytes:
 
 def test_slow_headers(tmp_path: Path) -> None:
     """Connections that send their headers byte by byte are cut off in time; P99 beside them is told, not asserted."""
-    count = size(100, 500)
+    count = size(50, 500)
     paced(tmp_path, "paced", workers=1)
     with campaign("slow_headers", tmp_path, environment=IMPATIENT) as chaos:
         chaos.warm(right("paced"))
         with chaos.load(right("paced"), rate=100) as load:
-            load.reached(200)
+            load.reached(100)
             alone = load.ledger.percentile(0.99)
             before = load.ledger.ended
             with ExitStack() as crowd:
@@ -89,7 +89,7 @@ def test_slow_headers(tmp_path: Path) -> None:
                     crowd.enter_context(socket.create_connection(("127.0.0.1", chaos.node.port))) for _ in range(count)
                 ]
                 ended = trickle(links, request(1), seconds=1 + 4)
-            load.reached(before + 200)
+            load.reached(before + 100)
             chaos.figures |= {
                 "slow": count,
                 "p99_ms_alone": round(alone * 1000, 1),

@@ -66,3 +66,23 @@ def test_retries_never_exceed_their_share_of_the_calls_in_flight_when_they_begin
             budget.give_back()
         assert budget.retrying >= 0
         assert budget.in_flight >= 0
+
+
+def test_what_ends_makes_room_again() -> None:
+    budget = RetryBudget(Retries(budget=1, ratio=0.5))
+    assert budget.take()
+    assert not budget.take()
+    budget.give_back()
+    assert (budget.retrying, budget.take()) == (0, True)
+    for _ in range(4):
+        budget.enter()
+    assert (budget.in_flight, budget.limit) == (4, 2)
+    budget.leave()
+    assert (budget.in_flight, budget.limit) == (3, 1)
+
+
+def test_pauses_double_up_to_the_longest_and_the_longest_that_a_server_may_ask_for_is_allowed() -> None:
+    ceilings = [max(RETRIES.wait(attempt, None, Random(seed)) or 0.0 for seed in range(300)) for attempt in range(5)]
+    for ceiling, expected in zip(ceilings, (0.1, 0.2, 0.4, 0.8, 1.0), strict=True):
+        assert 0.9 * expected < ceiling <= expected
+    assert (RETRIES.wait(0, 1.0, Random(1)) or 0.0) >= 1.0

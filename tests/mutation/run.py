@@ -18,6 +18,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ from mutation.mutants import Mutant, mutants  # noqa: E402 - after the path
 
 ENOUGH = 0.85
 """The share that must be killed."""
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not process and not heavy")
+OPTIONS += ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
 FACTOR, MORE = 4.0, 10.0
 """Seconds that the tests of a mutant may take: as often as long as without, and so much more."""
 
@@ -56,8 +59,14 @@ SUBJECTS = {
         tuple(f"serving/batching/{name}.py" for name in ("batcher", "policy", "queue", "ledger", "deadlines")),
         ("tests/serving/batching", "tests/property/test_batcher_machine.py"),
     ),
-    "retry budget": Subject(("client/retry.py",), ("tests/client/test_retry.py",)),
-    "authorisation": Subject(("core/access.py",), ("tests/core/test_access.py",)),
+    "retry budget": Subject(
+        ("serving/hop/policy/retries.py", "client/retry.py"),
+        ("tests/serving/hop/policy/test_retries.py", "tests/client/test_retry.py"),
+    ),
+    "authorisation": Subject(
+        ("core/access.py", "serving/gateway/guard/needs.py"),
+        ("tests/core/test_access.py", "tests/serving/gateway/guard/test_matrix.py"),
+    ),
     "extractor": Subject(("control/artifacts/intake",), ("tests/control/artifacts/intake",)),
 }
 
@@ -92,21 +101,22 @@ class Quick:
 
 
 def begin(file: Path, mutant: Mutant | None, tests: Sequence[str]) -> int:
-    """Start the tests with a mutant, or without one; returns the process, which ends with pytest's code."""
+    """Start the tests with a mutant, or without one, then with their output; returns the process."""
     pid = os.fork()
     if pid:
         return pid
     os.setsid()
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 1)
-    os.dup2(silent, 2)
+    if mutant is not None:
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 1)
+        os.dup2(silent, 2)
     code = 1
     try:
         sys.meta_path.insert(0, Changed(file, mutant))
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not process and not heavy"]
-        code = int(pytest.main([*options, *tests], plugins=[Quick()]))
-    finally:
-        os._exit(code)
+        code = int(pytest.main([*OPTIONS, *tests], plugins=[Quick()]))
+    except BaseException:
+        traceback.print_exc()
+    os._exit(code)
 
 
 @dataclass

@@ -70,9 +70,9 @@ class Campaign:
         """Of the server's first process."""
         return self.node.process.pid
 
-    def warm(self, traffic: Traffic, requests: int = 400) -> None:
+    def warm(self, traffic: Traffic, requests: int = 300) -> None:
         """Let everything have its size; from here on nothing may grow."""
-        with self.load(traffic, rate=400) as load:
+        with self.load(traffic, rate=600) as load:
             load.reached(requests)
         self.check_books()
         self.begin()
