@@ -113,9 +113,7 @@ class Calls:
         if pending is None:
             return
         error = fail.error.to_error()
-        if error.code == "internal":
-            self.proxies.fault(link)
-        elif error.code == "not_found":
+        if error.code == "not_found":
             self.on_unknown(pending.target.name, pending.target.version)
         if error.code in retries.ELSEWHERE and self._may_retry(pending, executed=fail.executed):
             self._again(pending, error, refused_by=link)
@@ -237,19 +235,15 @@ class Calls:
         if self._pumping or not self._held or not self.proxies.usable:
             return
         self._pumping = True
-        held, self._held = self._held, deque()
-        try:
-            while held:
-                pending = held.popleft()
-                if not pending.over and not self._retry(pending):
-                    self._held.append(pending)
-                    if self._budget.under_way >= self._budget.most(len(self._all)):
-                        break
-                else:
-                    self._held_bytes -= len(pending.call.body)
-        finally:
-            self._held.extend(held)
-            self._pumping = False
+        kept: list[Pending] = []
+        while self._held and self._budget.under_way < self._budget.most(len(self._all)):
+            pending = self._held.popleft()
+            if pending.over or self._retry(pending):
+                self._held_bytes -= len(pending.call.body)
+            else:
+                kept.append(pending)
+        self._held.extendleft(reversed(kept))
+        self._pumping = False
 
     def _leave_link(self, pending: Pending) -> None:
         link = pending.link

@@ -147,7 +147,7 @@ class Proxies:
             self._users.failed(link, fail)
 
     def fault(self, link: Link) -> None:
-        """The proxy itself has failed, not a model."""
+        """Its connection has failed. What models do is no reason: nobody can have a proxy ejected by what is asked."""
         link.failing = True
         if self._outliers.failure(link.name, self._clock()):
             logger.warning("the proxy %s failed again and again and is left out for a while", link.name)

@@ -3,7 +3,7 @@
 **Active**: a proxy says every quarter of a second how it stands. One that has not for a second is suspect, and gets
 requests only if no other can; one that has not for three is dead, and its connection is closed.
 
-**Passive**: a proxy whose connection or whose own machinery fails again and again is ejected for a time that grows with
+**Passive**: a proxy whose connection fails again and again is ejected for a time that grows with
 each ejection. At most half of the proxies are ejected, and never the last one. Slowness is no reason: a slow model is
 slow everywhere.
 """

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from shoal.core.call import Call, Dispatch, State
+from shoal.core.call import Dispatch, State
 from shoal.core.clock import Clock
 from shoal.core.errors import DeadlineExceeded, ErrorRecord, InternalError, InvalidInput, NotFound, ShoalError
 from shoal.core.ports import Models
@@ -21,6 +21,7 @@ from shoal.core.tasks import Tasks
 from shoal.serving.hop import messages
 from shoal.serving.hop.connection import Connection, ProtocolError
 from shoal.serving.hop.messages import Answer, Ask, Cancel, Fail, Hello, Ping, Pong, Submit, Told, Welcome
+from shoal.serving.hop.proxy.call import HopCall
 from shoal.serving.hop.proxy.telling import Telling
 from shoal.serving.hop.settings import ProxySettings
 
@@ -53,33 +54,6 @@ class Host(Protocol):
 
     def settled(self) -> None:
         """A call has its outcome."""
-
-
-class HopCall(Call):
-    """A request that came from a gateway."""
-
-    __slots__ = ("dispatch", "guest", "number")
-
-    def __init__(self, guest: Guest, submit: Submit, body: bytes | bytearray, now: float) -> None:
-        super().__init__(
-            submit.format,
-            body,
-            arrived=now,
-            deadline=now + submit.seconds,
-            json_length=submit.json_length,
-            rows=submit.rows or 1,
-            level=submit.level,
-            tenant=submit.tenant,
-        )
-        self.guest = guest
-        self.number = submit.id
-        self.dispatch: Dispatch | None = None
-
-    def on_answer(self, body: bytes, json_length: int) -> None:
-        self.guest.answered(self, body, json_length)
-
-    def on_error(self, error: ShoalError) -> None:
-        self.guest.failed(self, error)
 
 
 class Guest:
