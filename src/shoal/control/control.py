@@ -198,6 +198,8 @@ class Control:
         with ExitStack() as keeping:
             live = self._live(keeping)
             found = gc.collect(live, self.blobs, now=time.time(), grace_seconds=grace, dry_run=said.dry_run)
+        if found.count and not said.dry_run:
+            self.registry.note_collected(found.count, found.bytes, actor=actor)
         return Collected(versions=versions, blobs=found.count, bytes=found.bytes, dry_run=said.dry_run)
 
     def _live(self, keeping: ExitStack) -> Iterator[str]:

@@ -67,12 +67,15 @@ def test_there_are_bounds(registry: Registry) -> None:
     registry.create_key(record())
     with pytest.raises(StorageFull):
         registry.create_key(record(), limit=2)
+    with pytest.raises(StorageFull):
+        registry.create_key(record(), each=2)
+    registry.create_key(record(), each=2, actor="another")
     for wrong in (record(name=""), record(name="a\n"), record(name="x" * 300), record(Grant(("nonsense",)))):
         with pytest.raises(InvalidInput):
             registry.create_key(wrong)
     with pytest.raises(InvalidInput):
         registry.create_key(record(), seconds=-1)
-    assert len(registry.list_keys()) == 2
+    assert len(registry.list_keys()) == 3
 
 
 def test_whose_a_file_is(registry: Registry) -> None:

@@ -43,6 +43,7 @@ class Oracle:
             self._go_on()
         with closing(open_registry(url)) as opened:
             left = churn.visible(opened)
+            assert opened.verify_audit().broken == 0
         if left != churn.visible(self.registry):
             self._go_on()
             assert left == churn.visible(self.registry)

@@ -19,6 +19,8 @@ from shoal.core.keyring import KeyEntry
 
 MAX_KEYS = 10_000
 """Keys that are valid at the same time: gateways hold all of them."""
+MAX_EACH = 1000
+"""Of these, those that one principal has made: nobody takes the room of all."""
 MAX_NAME = 200
 MAX_GRANTS = 100
 EVERY_SECONDS = 3600.0
@@ -32,14 +34,14 @@ class AccessPart(Part):
     """Keys of the API and of the data ports."""
 
     def create_key(
-        self, record: KeyRecord, *, seconds: float = 0.0, limit: int = MAX_KEYS, actor: str = ""
+        self, record: KeyRecord, *, seconds: float = 0.0, limit: int = MAX_KEYS, each: int = MAX_EACH, actor: str = ""
     ) -> KeyEntry:
         """Keep a new key.
 
         Args:
             record: without its times.
             seconds: how long it is valid; 0: until it is revoked.
-            limit: of the keys that are valid at the same time.
+            limit, each: of the keys that are valid at the same time, of all and of those that one has made.
 
         Raises:
             InvalidInput: its grants cannot be.
@@ -52,8 +54,10 @@ class AccessPart(Part):
             if not _is_admin(record.grants) and not _revision(writing.connection):
                 hint = "shoal keys create admin --role admin --namespace '*'"
                 raise Conflict("the first key must be an administrator's", hint=hint, field="grants")
-            if _count(writing.connection, _valid(writing.now)) >= limit:
-                raise StorageFull(f"there are {limit} keys already", hint="revoke those that nobody uses")
+            valid = _valid(writing.now)
+            for of, bound in ((valid, limit), (valid & (_table.c.creator == writing.actor), each)):
+                if _count(writing.connection, of) >= bound:
+                    raise StorageFull(f"there are {bound} keys already", hint="revoke those that nobody uses")
             revision = _next(writing)
             more = {"created": writing.now, "expires": expires, "creator": writing.actor, "revision": revision}
             writing.connection.execute(insert(_table).values(**row, **more))

@@ -53,6 +53,11 @@ class EventsPart(Part):
                 for row in connection.execute(wanted)
             ]
 
+    def note_collected(self, blobs: int, size: int, *, actor: str = "") -> None:
+        """Leave a record of files that a collection has taken from the store."""
+        with self._writing(actor) as writing:
+            writing.note("gc", "", detail={"blobs": blobs, "bytes": size})
+
     def deny(self, actor: str, action: str, namespace: str, subject: str, detail: Detail) -> None:
         """Leave a record of what somebody wanted and may not."""
         with self._writing(actor) as writing:
