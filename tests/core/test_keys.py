@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
+from statistics import mean
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from shoal.core import keys
 
@@ -62,3 +67,21 @@ def test_what_is_kept_does_not_hold_the_key() -> None:
     secret = KEY.text.split("_")[2]
     assert secret not in keys.digest(KEY.text)
     assert len(keys.digest(KEY.text)) == 64
+
+
+@pytest.mark.slow
+def test_a_wrong_key_takes_as_long_wherever_it_is_wrong() -> None:
+    """Keys that are wrong from the first character of the secret, and from its last, in turn: no t-test tells them apart."""
+    pairs = int(os.environ.get("SHOAL_KEY_TIMINGS", "50000"))
+    kept = keys.digest(KEY.text)
+    wrong = [KEY.text[:at] + ("a" if KEY.text[at] != "a" else "b") + KEY.text[at + 1 :] for at in (19, 77)]
+    taken: list[list[int]] = [[], []]
+    for turn in range(pairs):
+        for text, times in list(zip(wrong, taken, strict=True))[:: 1 if turn % 2 else -1]:
+            started = time.perf_counter_ns()
+            keys.matches(text, kept)
+            times.append(time.perf_counter_ns() - started)
+    first, last = (
+        sorted(each)[: int(pairs * 0.9)] for each in taken
+    )  # what the machine did meanwhile is no difference
+    assert stats.ttest_ind(first, last, equal_var=False).pvalue > 0.01 or abs(mean(first) / mean(last) - 1) < 0.01
