@@ -7,7 +7,8 @@ constant    a whole number plus one, True for False, and back
 return      None instead of a value
 statement   a call, an assignment to an attribute or an item, a raise left out; break for continue, and back
 
-Left alone is what no test should hold: texts, docstrings, annotations, logging, `__slots__`, `__all__`, decorators.
+Left alone is what no test should hold: texts, docstrings, annotations, logging, `__slots__`, `__all__`, decorators,
+keywords of classes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ SWAPS = {
     ast.Mod: ast.Mult,
     ast.Pow: ast.Mult,
 }
+DECLARED = frozenset(("annotation", "returns", "decorator_list", "type_params"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def _walked(tree: ast.Module) -> list[tuple[int, ast.AST, bool]]:
         quiet = quiet or _left_alone(node)
         found.append((len(found), node, quiet))
         for name, value in ast.iter_fields(node):
-            still = quiet or name in ("annotation", "returns", "decorator_list", "type_params")
+            still = quiet or name in DECLARED or (name == "keywords" and isinstance(node, ast.ClassDef))
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
                     walk(child, still)
@@ -115,7 +117,7 @@ def _changes(node: ast.AST) -> Iterator[str]:
         yield "not"
     elif isinstance(node, ast.Constant) and isinstance(node.value, int):
         yield "constant"
-    elif isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
+    elif isinstance(node, ast.Return) and node.value is not None and not _is_nothing(node.value):
         yield "return"
     elif _can_go(node):
         yield "drop"
@@ -127,8 +129,8 @@ def _can_go(node: ast.AST) -> bool:
     return isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and isinstance(node.value, (ast.Call, ast.Await)))
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_nothing(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value in (None, False)
 
 
 def _made(tree: ast.Module, place: _Place) -> Mutant:

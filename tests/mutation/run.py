@@ -64,8 +64,8 @@ SUBJECTS = {
         ("tests/serving/hop/policy/test_retries.py", "tests/client/test_retry.py"),
     ),
     "authorisation": Subject(
-        ("core/access.py", "serving/gateway/guard/needs.py"),
-        ("tests/core/test_access.py", "tests/serving/gateway/guard/test_matrix.py"),
+        ("core/access.py", "serving/gateway/guard/needs.py", "serving/gateway/guard/guard.py"),
+        ("tests/core/test_access.py", "tests/serving/gateway/guard"),
     ),
     "extractor": Subject(("control/artifacts/intake",), ("tests/control/artifacts/intake",)),
 }

@@ -40,6 +40,7 @@ def test_each_change_is_one(source: str, changes: list[str]) -> None:
         "return_none = None",
         "from a import b",
         "@decorated(1)\nclass A: pass",
+        "class A(B, frozen=True): pass",
         "if TYPE_CHECKING:\n    f(1)",
     ],
 )
