@@ -157,3 +157,18 @@ def test_after_the_trigger_has_gone_all_is_as_before_within_ten_seconds_without_
     after = [call for call in calls if call.arrived - start >= 20]
     assert any(not isinstance(call.outcomes[0], bytes) for call in calls)
     assert p99(after) <= 1.2 * p99(before)
+
+
+def test_what_was_learned_while_all_was_slow_is_unlearned_though_too_few_are_let_in_to_fill_a_batch() -> None:
+    slower = {"by": 100.0}
+    bench = Bench(
+        Batching(max_size=8),
+        workers=lambda loop: TimedWorkers(loop, lambda rows: slower["by"] * (0.004 + 0.001 * rows)),
+    )
+    bench.submit(200, timeout=600.0)
+    bench.loop.advance(100.0)
+    assert all(call.answered for call in bench.calls)
+    slower["by"] = 1.0
+    start = bench.clock.now
+    calls = run(bench, crowd(random.Random(9), 10.0, callers=0.8 * CAPACITY))["callers"]
+    assert p99([call for call in calls if call.arrived - start >= 5]) < 1.0
