@@ -24,7 +24,7 @@ from shoal.client import AsyncClient
 from shoal.core.errors import NotReady, ShoalError
 from shoal.testing.node import RunningNode, serve
 from support.faulty_models import faulty_model
-from support.meter import meter, started
+from support.meter import may_write, meter, started
 from support.processes import children, descriptors, resident_bytes, workers
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -39,7 +39,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     faulty_model(folder, "worn", workers=2, more=", max_requests: 20")
     faulty_model(folder, "leaky", more=", memory_bytes: 200Mi")
     meter(folder, "slow", base_ms=100, batching={"policy": "fixed", "max_size": 1, "queue_rows": 100})
-    with serve(folder) as running:
+    with serve(folder, environment=may_write(folder)) as running:
         yield running
 
 
@@ -115,7 +115,7 @@ def test_clients_that_vanish_free_their_places_and_are_not_computed(tmp_path: Pa
             assert time.monotonic() - asked < 5.0
             await asyncio.sleep(0.05)
 
-    with serve(tmp_path / "models") as own:
+    with serve(tmp_path / "models", environment=may_write(tmp_path / "models")) as own:
         run(own, scenario)
 
 
@@ -296,6 +296,7 @@ class _Images(BaseHTTPRequestHandler):
 def test_a_model_that_fetches_its_input_fails_for_the_dead_address_only(tmp_path: Path) -> None:
     (tmp_path / "fetches").mkdir()
     (tmp_path / "fetches" / "model.py").write_text(FETCHES)
+    (tmp_path / "fetches" / "model.yaml").write_text("trust: code\nnetwork: true\n")
     with ThreadingHTTPServer(("127.0.0.1", 0), _Images) as images, serve(tmp_path) as node:
         Thread(target=images.serve_forever, daemon=True).start()
         good, dead = f"http://127.0.0.1:{images.server_port}/cat", "http://127.0.0.1:1/dead"

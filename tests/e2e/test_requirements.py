@@ -19,7 +19,7 @@ from shoal.client.operations import PartialFailure
 from shoal.core.errors import DeadlineExceeded, ModelContract, NotReady, ShoalError
 from shoal.testing.node import RunningNode, serve
 from support.faulty_models import faulty_model
-from support.meter import meter, started
+from support.meter import may_write, meter, started
 from support.processes import descriptors, workers
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -51,7 +51,7 @@ def node(tmp_path_factory: pytest.TempPathFactory, journals: dict[str, Path]) ->
     journals["late"] = meter(folder, "late", load_ms=2500)
     faulty_model(folder, "short", timeout=1.0, execution=1.0)
     faulty_model(folder, "five", policy="fixed", size=5, wait=2000)
-    with serve(folder) as running:
+    with serve(folder, environment=may_write(folder)) as running:
         yield running
 
 

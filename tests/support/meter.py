@@ -78,6 +78,11 @@ def meter(
     return journal
 
 
+def may_write(folder: Path) -> dict[str, str]:
+    """The environment of a node whose workers may write the journals of the models in this folder."""
+    return {"SHOAL_CONFINEMENT__USERS": "", "SHOAL_CONFINEMENT__WRITABLE": str(folder.parent)}
+
+
 def started(journal: Path) -> list[str]:
     """What the model was given so far, in order; "(load)" for each load."""
     return journal.read_text().splitlines() if journal.exists() else []

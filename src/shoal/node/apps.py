@@ -11,14 +11,23 @@ from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
 from shoal.serving.gateway.endpoints.apps import AppProxy
 from shoal.serving.pool.app import AppProcess
+from shoal.serving.pool.confining.confiner import Confiner
+
+ENTERED = 0o711
+"""An app with a user of its own goes through the node's folder to that of its socket."""
 
 
 class Apps:
-    """See the module."""
+    """See the module.
 
-    def __init__(self) -> None:
+    Args:
+        confiner: confines them; None: they are not.
+    """
+
+    def __init__(self, confiner: Confiner | None = None) -> None:
         self.proxies: dict[str, AppProxy] = {}
         self._processes: dict[str, AppProcess] = {}
+        self._confiner = confiner
         self._started = 0
         self._home: tempfile.TemporaryDirectory[str] | None = None
 
@@ -27,12 +36,20 @@ class Apps:
         for spec in specs:
             if not spec.app or spec.name in self.proxies:
                 continue
-            self._home = self._home or tempfile.TemporaryDirectory(prefix="shoal-apps-")
-            self._started += 1
-            socket = Path(self._home.name, f"{self._started}.sock")
-            process = self._processes[spec.name] = AppProcess(spec, socket)
+            socket = self._folder() / "app.sock"
+            process = self._processes[spec.name] = AppProcess(spec, socket, confiner=self._confiner)
             process.start()
             self.proxies[spec.name] = AppProxy(str(socket), timeout=spec.limits.timeout_seconds)
+
+    def _folder(self) -> Path:
+        """A new folder for one socket."""
+        if self._home is None:
+            self._home = tempfile.TemporaryDirectory(prefix="shoal-apps-")
+            Path(self._home.name).chmod(ENTERED)
+        self._started += 1
+        folder = Path(self._home.name, str(self._started))
+        folder.mkdir(mode=0o700)
+        return folder
 
     async def drop(self, names: Collection[str]) -> None:
         """End the apps of these models."""

@@ -19,11 +19,13 @@ from shoal.core.settings.overrides import override
 from shoal.core.settings.tenants import weight_of
 from shoal.core.tasks import Tasks
 from shoal.node.apps import Apps
+from shoal.node.confining import confiner_of
 from shoal.node.memory import used_of
 from shoal.node.pressure import PressureWatch
 from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
 from shoal.serving.hosting.folder import FolderModels
+from shoal.serving.pool.pool import Pool
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,8 @@ class Files:
     def __init__(self, settings: NodeSettings, metrics: Metrics, paths: Sequence[Path]) -> None:
         self.settings = settings
         self.problems: list[folder.Problem] = []
-        self.apps = Apps()
+        self._confiner = confiner_of(settings, metrics)
+        self.apps = Apps(self._confiner)
         self.models = FolderModels(self._make_runner, self._read_specs)
         self._instruments = Instruments(metrics)
         self._weight_of = weight_of(settings.tenants)
@@ -87,13 +90,22 @@ class Files:
         """See `content.Content`."""
         await self.apps.stop()
         await self.models.stop(grace)
+        if self._confiner is not None:
+            self._confiner.close()
 
     def runners(self) -> Iterator[ModelRunner]:
         """See `content.Content`."""
         return (handle.runner for handle in self.models.all() if isinstance(handle.runner, ModelRunner))
 
     def _make_runner(self, spec: ModelSpec) -> ModelRunner:
-        return ModelRunner(spec, instruments=self._instruments, clock=monotonic, weight_of=self._weight_of)
+        workers = Pool(spec, clock=monotonic, confiner=self._confiner)
+        return ModelRunner(
+            spec,
+            instruments=self._instruments,
+            clock=monotonic,
+            workers=workers,
+            weight_of=self._weight_of,
+        )
 
     def _scan(self) -> folder.Scan:
         return folder.scan(self._paths, trust=self.settings.trust)

@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from shoal.core.clock import monotonic
 from shoal.core.errors import ConfigError
@@ -21,6 +24,7 @@ from shoal.core.routes import Route
 from shoal.core.service import Device
 from shoal.core.settings.node import GIB, NodeSettings, PoolSettings, default_memory, default_workers
 from shoal.core.settings.tenants import weight_of
+from shoal.node.confining import confiner_of
 from shoal.node.pools import PoolInstruments
 from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
@@ -29,6 +33,8 @@ from shoal.serving.caching.instruments import CacheFamilies, CacheInstruments
 from shoal.serving.caching.runner import CachedRunner
 from shoal.serving.caching.store import AnswerStore
 from shoal.serving.hosting.handle import Runner
+from shoal.serving.pool.confining.confiner import Cell
+from shoal.serving.pool.confining.needs import Needs
 from shoal.serving.pool.interpreters import worker_command
 from shoal.serving.pool.lending import Lend, Loan
 from shoal.serving.pool.pool import Pool
@@ -51,6 +57,7 @@ class Hosts:
 
     def __init__(self, settings: NodeSettings, metrics: Metrics) -> None:
         self._settings = settings
+        self.confiner = confiner_of(settings, metrics)
         self._instruments = Instruments(metrics)
         self._pool_instruments = PoolInstruments(metrics)
         self._cache_families = CacheFamilies(metrics)
@@ -76,6 +83,8 @@ class Hosts:
         for task in self._starting:
             task.cancel()
         await asyncio.gather(*self._starting, *(pool.stop() for pool in self._pools.values()), return_exceptions=True)
+        if self.confiner is not None:
+            self.confiner.close()
 
     def make(self, spec: ModelSpec, route: Route, on_evicted: Callable[[str], None]) -> Runner:
         """See `serving.hosting.entry.MakeRunner`.
@@ -95,7 +104,9 @@ class Hosts:
         self._pool_instruments.update(self._pools.values())
 
     def _dedicated(self, spec: ModelSpec, route: Route) -> ModelRunner:
-        workers = Pool(spec, clock=monotonic, lend=self._lender(spec, route.service.device))
+        if variables := self._settings.worker_variables:
+            spec = msgspec.structs.replace(spec, environment={**spec.environment, **variables})
+        workers = Pool(spec, clock=monotonic, lend=self._lender(spec, route.service.device), confiner=self.confiner)
         return ModelRunner(
             spec, instruments=self._instruments, clock=monotonic, workers=workers, weight_of=self._weight_of
         )
@@ -118,6 +129,9 @@ class Hosts:
         if spec.pool not in self._settings.pools:
             known = ", ".join(sorted(self._settings.pools))
             raise ConfigError(f"this node has no pool {spec.pool!r}", hint=f"it has: {known}", field="pool")
+        if spec.network and not self._may_use_network(spec.pool):
+            hint = f"set `pools.{spec.pool}.network`, or give it workers of its own"
+            raise ConfigError(f"it asks for the network, which pool {spec.pool!r} has not", hint=hint, field="network")
         pool = self._pools.get((spec.pool, spec.python))
         if pool is None:
             pool = self._pool(spec.pool, spec.python)
@@ -132,10 +146,27 @@ class Hosts:
             logger.error("a shared pool could not be started: %s", error)
 
     def _pool(self, name: str, python: str) -> SharedPool:
-        settings = shared_settings(self._settings.pools[name])
-        pool = SharedPool(name, settings, clock=monotonic, command=worker_command(python), file_bytes=size_of_files)
+        settings = shared_settings(self._settings.pools[name], self._settings.worker_variables)
+        pool = SharedPool(
+            name,
+            settings,
+            clock=monotonic,
+            command=worker_command(python),
+            file_bytes=size_of_files,
+            confine=self._confine(name),
+        )
         self._pools[name, python] = pool
         return pool
+
+    def _confine(self, pool: str) -> Callable[[], Cell] | None:
+        """What a pool's workers are confined to: the files of all models that are here, as any of them may be next."""
+        if self.confiner is None:
+            return None
+        needs = Needs(readable=(str(self._settings.folder / "cache"),), network=self._settings.pools[pool].network)
+        return partial(self.confiner.cell, needs)
+
+    def _may_use_network(self, pool: str) -> bool:
+        return self.confiner is None or self.confiner.rules.grants_network(self._settings.pools[pool].network)
 
     def _lender(self, spec: ModelSpec, device: Device | None) -> Lend | None:
         if device is None:
@@ -170,8 +201,8 @@ class Hosts:
         )
 
 
-def shared_settings(settings: PoolSettings) -> SharedSettings:
-    """A pool's settings, with what is not said taken from the machine."""
+def shared_settings(settings: PoolSettings, environment: Mapping[str, str]) -> SharedSettings:
+    """A pool's settings, with what is not said taken from the machine, and the variables of its workers."""
     workers = settings.workers or default_workers()
     memory = settings.memory or default_memory(workers)
     return SharedSettings(
@@ -182,6 +213,7 @@ def shared_settings(settings: PoolSettings) -> SharedSettings:
         idle_seconds=settings.idle_seconds,
         preload=settings.preload,
         shard=settings.models_per_tenant,
+        environment=environment,
     )
 
 

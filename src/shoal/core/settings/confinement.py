@@ -29,6 +29,14 @@ def _users(text: str) -> str:
     return text
 
 
+def _split(value: object) -> object:
+    """Paths in one text, with colons between, as in an environment variable."""
+    return [each for each in value.split(":") if each] if isinstance(value, str) else value
+
+
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_split)]
+
+
 class ConfinementSettings(BaseModel):
     """What workers give up before they run a model's code."""
 
@@ -47,8 +55,8 @@ class ConfinementSettings(BaseModel):
         "60706-61183",
         description="User ids that workers get, one each, where the node is root; empty: they keep the node's.",
     )
-    readable: tuple[Path, ...] = Field((), description="Further files and folders that every worker may read.")
-    writable: tuple[Path, ...] = Field((), description="Further folders that every worker may write.")
+    readable: Paths = Field((), description="Further files and folders that every worker may read.")
+    writable: Paths = Field((), description="Further folders that every worker may write.")
     processes: int = Field(512, ge=16, le=1 << 20, description="Processes and threads of one worker.")
     open_files: int = Field(4096, ge=64, le=1 << 20, description="Files that one worker may have open.")
     file_size: Size = Field(4 * 1024**3, gt=0, description="The largest file that a worker may write, such as `4Gi`.")
