@@ -76,7 +76,7 @@ def create_app(
         others: what knows credentials of other kinds.
     """
     registry = control.registry
-    authenticator = KeyAuthenticator(registry.access, registry.mark_used, own, clock=clock)
+    authenticator = KeyAuthenticator(registry.access, registry.access_revision, registry.mark_used, own, clock=clock)
     denials = Denials(
         lambda actor, action, namespace, subject, detail: registry.deny(actor, action, namespace, subject, detail),
         clock=clock,

@@ -105,6 +105,11 @@ class AccessPart(Part):
             keys = tuple(_record(row) for row in connection.execute(wanted))
             return AccessTable(keys=keys, revision=_revision(connection))
 
+    def access_revision(self) -> int:
+        """The revision that `access` has now."""
+        with self._reading() as connection:
+            return _revision(connection)
+
     def mark_used(self, key_id: str) -> None:
         """Note that a key was used, to the hour; no event, and no entry of the feed."""
         now = self._clock()

@@ -63,6 +63,7 @@ class KeyAuthenticator:
 
     Args:
         read: the keys that are valid.
+        revision: of those; they are read only when it has changed.
         mark: told of a key that is used, now and then.
         own: keys besides.
         clock, wall: monotonic, and Unix seconds.
@@ -71,6 +72,7 @@ class KeyAuthenticator:
     def __init__(
         self,
         read: Callable[[], AccessTable],
+        revision: Callable[[], int],
         mark: Callable[[str], None],
         own: Sequence[OwnKey] = (),
         *,
@@ -78,6 +80,7 @@ class KeyAuthenticator:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._read_table = read
+        self._read_revision = revision
         self._mark = mark
         self._own = {each.id: each for each in own}
         self._clock = clock
@@ -124,10 +127,11 @@ class KeyAuthenticator:
             now = self._clock()
             if self._at is not None and now - self._at < FRESH_SECONDS:
                 return
-            table = self._read_table()
-            self._known = {each.id: each for each in table.keys}
-            self._revision = table.revision
-            self._used = {key: at for key, at in self._used.items() if key in self._known}
+            if self._read_revision() != self._revision:
+                table = self._read_table()
+                self._known = {each.id: each for each in table.keys}
+                self._revision = table.revision
+                self._used = {key: at for key, at in self._used.items() if key in self._known}
             self._at = now
 
     def _note(self, key_id: str) -> None:
