@@ -14,7 +14,7 @@ import pytest
 from chaos.harness.accounts import scrape, sum_of
 from chaos.harness.campaign import Campaign, campaign
 from chaos.harness.footprint import all_workers
-from chaos.harness.injectors import send, stopped, until
+from chaos.harness.injectors import frozen, send, stopped, until
 from chaos.harness.models import echoed, ends, mixed, paced, right, still
 from chaos.harness.sizes import PATIENCE, size
 from support.faulty_models import faulty_model
@@ -25,6 +25,8 @@ LIMIT = 0.5
 """Seconds that the model that hangs may take for a batch."""
 MARGIN = 1.0
 """Seconds after its limit within which a hang is found."""
+KILLED = "hangs, killed"
+"""What the log says then."""
 Hold = Callable[[list[int]], AbstractContextManager[None]]
 
 
@@ -51,7 +53,7 @@ def test_random_kills(tmp_path: Path) -> None:
 def test_hangs(tmp_path: Path) -> None:
     """A worker that stands still is found and killed within its model's limit and a second.
 
-    By turns it is stopped by a signal, and holds the interpreter's lock for ever.
+    By turns it is stopped by a signal, frozen by its cgroup, and holds the interpreter's lock for ever.
     """
     paced(tmp_path, "paced", workers=1)
     still(tmp_path, "still", limit=LIMIT)
@@ -62,21 +64,26 @@ def test_hangs(tmp_path: Path) -> None:
         with chaos.load(right("paced"), rate=50):
             for _ in range(size(1, 20)):
                 seconds.append(found_within(chaos, stopped, "a"))
+                seconds.append(found_within(chaos, frozen, "a"))
                 seconds.append(found_within(chaos, lambda pids: nullcontext(), "hang"))
         chaos.figures["found_ms"] = sorted(round(each * 1000) for each in seconds)
     assert statistics.median(seconds) <= LIMIT + MARGIN
 
 
 def found_within(chaos: Campaign, hold: Hold, text: str) -> float:
-    """Seconds from asking a worker that stands still until its death is known; then its model answers again."""
+    """Seconds from asking a worker that stands still until it is killed; then it is gone, and its model answers again.
+
+    The old freezer holds even SIGKILL back: the worker is gone once it is let go.
+    """
     (told,) = chaos.together(ends("still", "pid", "ok", answers=None))
-    deaths = metric(chaos, "shoal_worker_restarts_total")
+    deaths, found = metric(chaos, "shoal_worker_restarts_total"), chaos.node.log().count(KILLED)
     with hold([int(told.told)]):
         begun = time.monotonic()
         chaos.together(ends("still", text, "deadline_exceeded"), timeout=10)
-        until(lambda: metric(chaos, "shoal_worker_restarts_total") > deaths)
+        until(lambda: chaos.node.log().count(KILLED) > found)
         seconds = time.monotonic() - begun
-        until(lambda: metric(chaos, "shoal_workers_ready") >= 2)
+    until(lambda: metric(chaos, "shoal_worker_restarts_total") > deaths)
+    until(lambda: metric(chaos, "shoal_workers_ready") >= 2)
     chaos.together(echoed("still"))
     return seconds
 
