@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shoal.core.limits import TenantLimits
 from shoal.core.settings.node import NodeSettings, load_node_settings
 from shoal.node.tree import plan
 
@@ -30,6 +31,22 @@ def test_each_proxy_has_a_socket_and_a_name_of_its_own_and_each_gateway_the_same
     assert {(each.settings.port, each.settings.reuse_port) for each in gateways} == {(8080, True)}
     assert {each.settings.proxies_at for each in gateways} == {"/run/x/proxies"}
     assert not any(each.settings.operations for each in proxies + gateways)
+
+
+def test_gateways_share_the_quotas_and_proxies_the_memory() -> None:
+    said = {
+        "gateways": 4,
+        "proxies": 2,
+        "memory": "8Gi",
+        "tenants": {"a": {"rate": 100, "concurrency": 6, "weight": 3}},
+    }
+    settings = NodeSettings.model_validate(said)
+    for member in plan.gateways(settings, [], Path("/run"), 8080):
+        assert member.settings.tenants["a"].limits == TenantLimits(rate=25, concurrency=2, weight=3)
+    for member in plan.proxies(settings, [], Path("/run"), 8080):
+        assert member.settings.memory == 4 * 1024**3
+        assert member.settings.waiting == settings.waiting // 2
+        assert member.settings.tenants == settings.tenants
 
 
 def test_one_number_is_enough_to_split_a_node() -> None:

@@ -34,22 +34,22 @@ def paced(seconds: float, settings: Batching | None = None) -> Admission:
 def test_an_empty_queue_takes_any_call() -> None:
     admission = paced(100.0, Batching(queue_rows=1, queue_bytes=1))
     assert admission.full(Held(0, 0), call()) is None
-    assert admission.late(Held(0, 0), call()) is None
+    assert admission.late(Held(0, 0), call(), 0.0) is None
 
 
 def test_until_the_pace_is_known_nobody_is_refused_for_it() -> None:
     admission = Admission(Batching())
     admission.learn(1, 100.0)
-    assert admission.late(Held(50), call()) is None
+    assert admission.late(Held(50), call(), 0.0) is None
 
 
 def test_whose_turn_comes_too_late_is_refused_unless_urgent() -> None:
     admission = paced(0.1)
-    refused = admission.late(Held(20), call(timeout=1.0))
+    refused = admission.late(Held(20), call(timeout=1.0), 0.0)
     assert refused is not None
     assert refused.retry_after == pytest.approx(2.0)
-    assert admission.late(Held(20), call(timeout=3.0)) is None
-    assert admission.late(Held(20), call(timeout=1.0, level=0)) is None
+    assert admission.late(Held(20), call(timeout=3.0), 0.0) is None
+    assert admission.late(Held(20), call(timeout=1.0, level=0), 0.0) is None
 
 
 def test_one_slow_batch_does_not_spoil_the_pace() -> None:
@@ -68,8 +68,8 @@ def test_the_pace_of_many_workers_is_faster() -> None:
 
 def test_the_queues_own_bound_in_seconds_counts_too() -> None:
     admission = paced(0.1, Batching(queue_seconds=0.5))
-    assert admission.late(Held(6), call(timeout=60)) is not None
-    assert admission.late(Held(4), call(timeout=60)) is None
+    assert admission.late(Held(6), call(timeout=60), 0.0) is not None
+    assert admission.late(Held(4), call(timeout=60), 0.0) is None
 
 
 def test_more_rows_or_bytes_than_may_wait_are_refused() -> None:
@@ -81,18 +81,24 @@ def test_more_rows_or_bytes_than_may_wait_are_refused() -> None:
 
 def test_what_other_models_of_the_worker_have_to_do_first_counts_even_if_nothing_waits_here() -> None:
     admission = Admission(Batching())
-    refused = admission.late(Held(0, 0), call(timeout=1.0), turn=3.0)
+    refused = admission.late(Held(0, 0), call(timeout=1.0), 0.0, turn=3.0)
     assert refused is not None
     assert refused.retry_after == pytest.approx(2.0)
-    assert admission.late(Held(0, 0), call(timeout=4.0), turn=3.0) is None
-    assert admission.late(Held(0, 0), call(timeout=1.0, level=0), turn=3.0) is None
+    assert admission.late(Held(0, 0), call(timeout=4.0), 0.0, turn=3.0) is None
+    assert admission.late(Held(0, 0), call(timeout=1.0, level=0), 0.0, turn=3.0) is None
+
+
+def test_what_counts_is_the_time_that_is_left() -> None:
+    admission = paced(0.1)
+    assert admission.late(Held(20), call(timeout=3.0), 0.0) is None
+    assert admission.late(Held(20), call(timeout=3.0), 1.5) is not None
 
 
 def test_each_batch_that_waits_takes_a_turn() -> None:
     admission = paced(0.01)  # a batch of one row in 10 ms
-    assert admission.late(Held(20), call(timeout=1.0)) is None
-    assert admission.late(Held(20), call(timeout=1.0), turn=0.1) is not None
-    assert admission.late(Held(4), call(timeout=1.0), turn=0.1) is None
+    assert admission.late(Held(20), call(timeout=1.0), 0.0) is None
+    assert admission.late(Held(20), call(timeout=1.0), 0.0, turn=0.1) is not None
+    assert admission.late(Held(4), call(timeout=1.0), 0.0, turn=0.1) is None
 
 
 def test_while_memory_is_tight_fewer_bytes_may_wait() -> None:

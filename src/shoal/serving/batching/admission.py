@@ -119,17 +119,18 @@ class Admission:
             return self.overloaded(held.rows, f"{held.bytes} bytes wait already")
         return None
 
-    def late(self, held: Held, call: Call, turn: float = 0.0) -> Overloaded | None:
+    def late(self, held: Held, call: Call, now: float, turn: float = 0.0) -> Overloaded | None:
         """Why the call would wait in vain while all workers are busy, or None.
 
         Args:
             held: what waits already.
             call: that would wait, too.
+            now: monotonic seconds.
             turn: seconds that each batch waits for those of other models in the same worker.
         """
         if call.level <= 0:
             return None
-        time = call.deadline - call.arrived
+        time = call.deadline - now
         if turn > time:
             return self.overloaded(held.rows, "other models in its worker come first", least=turn - time)
         if not held.rows or self._samples < PACE_SAMPLES:

@@ -88,7 +88,7 @@ class Batcher:
         self._poison = PoisonTable(name)
         self._quarantine = Quarantine(quarantine_worker, ledger, self._poison, instruments, clock, self._refuse_alike)
         self._deadlines = DeadlineWatch(clock, loop)
-        self._entrance = Entrance(self._queue, self._admission, workers, ledger)
+        self._entrance = Entrance(self._queue, self._admission, workers, ledger, clock)
         self._alone = False
         self._scheduled = False
         self._batch_seconds = 0.0

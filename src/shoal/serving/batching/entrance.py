@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shoal.core.call import INTERACTIVE, Call
+from shoal.core.clock import Clock
 from shoal.core.errors import Overloaded, ShoalError
 from shoal.core.pressure import Stage
 from shoal.serving.batching.admission import Admission
@@ -28,16 +29,18 @@ class Entrance:
         admission: how many may.
         workers: who take them from there.
         ledger: where those get their outcome who may not come in.
+        clock: monotonic seconds.
 
     Attributes:
         watchful: whether anybody is refused for other reasons than room; only then is `refuses` to be asked.
     """
 
-    def __init__(self, queue: CallQueue, admission: Admission, workers: Workers, ledger: Ledger) -> None:
+    def __init__(self, queue: CallQueue, admission: Admission, workers: Workers, ledger: Ledger, clock: Clock) -> None:
         self._queue = queue
         self._admission = admission
         self._workers = workers
         self._ledger = ledger
+        self._clock = clock
         self._refusal: Refusal | None = None
         self._stage = Stage.CALM
         self.watchful = False
@@ -69,7 +72,9 @@ class Entrance:
     def admits(self, call: Call, free: int) -> bool:
         """Whether there is room for it, or somebody has made room; otherwise it was told. `free`: of the workers."""
         queue, admission, workers = self._queue, self._admission, self._workers
-        error = admission.late(queue, call, workers.turn) if not free or workers.ahead else None
+        error = None
+        if not free or workers.ahead:
+            error = admission.late(queue, call, self._clock(), workers.turn)
         while error is None and (error := admission.full(queue, call, self._stage)) is not None:
             pushed = queue.push_out(call)
             if pushed is not None:
