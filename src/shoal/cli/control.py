@@ -21,7 +21,7 @@ Examples:
 
 def control(
     home: HomeFolder = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only (default: 127.0.0.1).")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (default: 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Control port; 0 takes a free one (default: 8081).")] = None,
     registry: Annotated[str | None, typer.Option(help="URL of the registry's database (default: in the home).")] = None,
     artifacts: Annotated[str | None, typer.Option(help="URL of the artifact store (default: in the home).")] = None,

@@ -38,6 +38,17 @@ def test_only_loopback_is_listened_on(host: str) -> None:
         load_control_settings(None, {}, {"host": host})
 
 
+def test_beyond_loopback_it_takes_keys_and_tls(tmp_path: Path) -> None:
+    files = {"tls_cert": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}
+    for file in files.values():
+        file.touch(0o600)
+    with pytest.raises(ConfigError, match="clear text"):
+        load_control_settings(None, {}, {"host": "0.0.0.0", "auth": "keys"})
+    with pytest.raises(ConfigError, match="asked for a key"):
+        load_control_settings(None, {}, {"host": "0.0.0.0", **files})
+    assert load_control_settings(None, {}, {"host": "0.0.0.0", "auth": "keys", **files}).host == "0.0.0.0"
+
+
 @pytest.mark.parametrize("text", ["prot: 1", "port: many", "- a", "port: [", "uploads: 0"])
 def test_what_is_wrong_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "control.yaml"

@@ -38,7 +38,7 @@ class ControlSettings(BaseModel):
     artifacts: str | None = Field(
         None, description="Store of the artifacts, such as `s3://bucket/prefix`; a folder in the home if empty."
     )
-    host: str = Field("127.0.0.1", description="Address to listen on; loopback only, as nobody is authenticated.")
+    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with `auth: keys` and TLS.")
     port: int = Field(8081, ge=0, le=65535, description="Control port; 0 takes a free one.")
     tls_cert: Path | None = Field(None, description="PEM file with the certificate chain; turns TLS on.")
     tls_key: Path | None = Field(None, description="PEM file with the private key, for its owner's eyes only.")
@@ -157,6 +157,12 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 def _bind(settings: ControlSettings) -> Finding:
     if is_loopback(settings.host):
         return Finding("control port", "ok", f"listens on {settings.host}, which only this machine reaches")
-    told = f"refusing to listen on {settings.host}: nobody is authenticated on the control port"
-    hint = "listen on 127.0.0.1 behind a proxy that authenticates, and name the proxy's host with `names`"
+    if settings.auth == "keys" and settings.tls_cert is not None:
+        return Finding("control port", "ok", f"listens on {settings.host}, asks for keys and speaks TLS")
+    if settings.auth == "keys":
+        told = f"refusing to listen on {settings.host}: keys would go over the network in clear text"
+        hint = "give it a certificate: `tls_cert` and `tls_key`"
+    else:
+        told = f"refusing to listen on {settings.host}: not everybody is asked for a key on the control port"
+        hint = "set `auth: keys`, `tls_cert` and `tls_key`; or listen on 127.0.0.1 behind a proxy that authenticates"
     return Finding("control port", "fail", told, hint, "host")
