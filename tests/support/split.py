@@ -105,7 +105,9 @@ class Steady:
 
     Attributes:
         answered: requests that were answered well.
-        broken: connections that ended while an answer was due.
+        broken: connections that ended while their first answer was due.
+        stale: connections that ended while a later one was: the other side may have closed them just before they were
+            used again, so that any client asks once more.
         stopping: the node is to end: that nobody listens any more is no failure.
         failures: everything else that was not an answer.
         pids: workers that have answered since it was cleared.
@@ -118,7 +120,7 @@ class Steady:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._asked = 0
         self._over = asyncio.Event()
-        self.answered = self.broken = 0
+        self.answered = self.broken = self.stale = 0
         self.stopping = False
         self.failures: list[str] = []
         self.pids: set[int] = set()
@@ -150,7 +152,7 @@ class Steady:
         try:
             async with asyncio.timeout(PATIENCE):
                 while not self._over.is_set() and not await self._attempt(text):
-                    self.broken += 1
+                    pass
         except ConnectionRefusedError as error:
             self._over.set() if self.stopping else self.failures.append(f"{text}: {error!r}")
         except (OSError, TimeoutError) as error:
@@ -161,7 +163,8 @@ class Steady:
     async def _attempt(self, text: str) -> bool:
         """Whether an answer came; False: the connection broke."""
         body = json.dumps({"inputs": [text]}).encode()
-        reader, writer = self._idle.pop() if self._idle else await self._connect()
+        kept = self._kept()
+        reader, writer = kept or await asyncio.open_connection("127.0.0.1", self._node.port)
         try:
             writer.write(
                 b"POST /v2/models/%b/predict_all HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b"
@@ -172,6 +175,8 @@ class Steady:
             answer = await reader.readexactly(length)
         except (ConnectionError, asyncio.IncompleteReadError):
             writer.close()
+            self.stale += kept is not None
+            self.broken += kept is None
             return False
         if b"connection: close" in head.lower():
             writer.close()
@@ -180,8 +185,14 @@ class Steady:
         self._judge(text, head, answer)
         return True
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self._node.port)
+    def _kept(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """A connection that can be used again, if there is one."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
 
     def _judge(self, text: str, head: bytes, answer: bytes) -> None:
         status = head[9:12]
