@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from shoal.serving.pool.environment import THREAD_LIMITS, worker_environment
+from shoal.serving.pool.environment import KEPT, KEPT_PREFIXES, THREAD_LIMITS, worker_environment
 
 
 def test_thread_limits_are_those_of_the_model() -> None:
@@ -23,3 +23,15 @@ def test_secrets_and_unknown_things_of_the_node_stay_with_it() -> None:
         "X": "x",
     }
     assert not set(outside) & set(worker_environment(outside, threads=1))
+
+
+def test_addresses_with_a_password_stay_with_the_node() -> None:
+    outside = {"HF_ENDPOINT": "https://me:secret@hub", "LANG": "C", "TORCH_URL": "https://hub/a@b"}
+    made = worker_environment(outside, threads=1)
+    assert "HF_ENDPOINT" not in made
+    assert made["LANG"] == "C"
+    assert made["TORCH_URL"] == "https://hub/a@b"
+
+
+def test_each_variable_that_is_passed_on_has_a_reason() -> None:
+    assert all({**KEPT, **KEPT_PREFIXES}.values())
