@@ -7,7 +7,7 @@ from collections.abc import Callable
 from shoal.core.errors import ConfigError
 from shoal.core.metrics import Metrics
 from shoal.core.ports import Models
-from shoal.core.settings.node import NodeSettings
+from shoal.core.settings.node import NodeSettings, is_loopback
 from shoal.core.settings.split import host_and_port
 from shoal.serving.gateway.application import Application
 from shoal.serving.gateway.sockets.listener import Listener
@@ -30,6 +30,9 @@ class Operations:
             host, port = host_and_port(settings.operations or "")
         except ValueError as error:
             raise ConfigError(f"operations: {error}", field="operations") from error
+        if not (is_loopback(host) or settings.allow_remote):
+            told = f"refusing to tell metrics on {host}: nobody is authenticated there"
+            raise ConfigError(told, hint="name 127.0.0.1, or say --allow-remote to take the risk", field="operations")
         self._application = Application(models, metrics=metrics, expose=lambda tell: tell(*own()), rest=False)
         self._listener = Listener(
             host=host, port=port, http=self._application.http, rpc={}, limits=settings.wire_limits
