@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from shoal.serving.gateway.endpoints.apps import AppProxy
 from shoal.serving.pool.app import AppProcess
 from shoal.serving.pool.confining.confiner import Confiner
 
+logger = logging.getLogger(__name__)
+
 ENTERED = 0o711
 """An app with a user of its own goes through the node's folder to that of its socket."""
 
@@ -22,9 +25,13 @@ class Apps:
 
     Args:
         confiner: confines them; None: they are not.
+
+    Attributes:
+        reachable: whether requests for them can come here; otherwise none is started.
     """
 
     def __init__(self, confiner: Confiner | None = None) -> None:
+        self.reachable = True
         self.proxies: dict[str, AppProxy] = {}
         self._processes: dict[str, AppProcess] = {}
         self._confiner = confiner
@@ -35,6 +42,9 @@ class Apps:
         """Start the apps of these models, unless they run already."""
         for spec in specs:
             if not spec.app or spec.name in self.proxies:
+                continue
+            if not self.reachable:
+                logger.warning("its app is not served: a split node serves none", extra={"model": spec.name})
                 continue
             socket = self._folder() / "app.sock"
             process = self._processes[spec.name] = AppProcess(spec, socket, confiner=self._confiner)

@@ -33,6 +33,7 @@ class ProxyNode:
         self.settings = settings
         self.metrics = Metrics()
         self._content = _content(settings, self.metrics, paths, member)
+        self._content.apps.reachable = False
         self.models = self._content.models
         name = member.name if member else settings.name
         self._server = ProxyServer(self.models, name=name, metrics=self.metrics)
