@@ -26,6 +26,7 @@ EXTRAS = {
     "images": ("PIL", "pillow", "image"),
     "full-custom apps": ("uvicorn", "uvicorn", "app"),
     "docs pages": ("swagger_ui_bundle", "swagger-ui-bundle", "docs"),
+    "tokens of issuers": ("jwt", "PyJWT", "oidc"),
 }
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "mlflow": "mlflow-skinny"}
