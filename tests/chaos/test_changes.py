@@ -34,7 +34,7 @@ def test_rolling_changes(tmp_path: Path) -> None:
         deploy(control, "rolling")
         until(lambda: ready(control, "rolling", 1))
         chaos.warm(right("rolling", "12"))
-        with chaos.load(right("rolling", "12"), rate=800) as load:
+        with chaos.load(right("rolling", "12"), rate=600 if LONG else 200) as load:
             for cycle in range(cycles):
                 version = 2 - cycle % 2
                 control.move_stage("default", "rolling", "production", str(version))

@@ -19,12 +19,12 @@ SLOPE = 1 * MEBI / 100_000
 """Bytes that the server may grow by for each request."""
 NOISE = 4 * MEBI
 """What one measurement differs from the next by."""
-RATE = 800
+RATE = 400
 
 
 def test_soak(tmp_path: Path) -> None:
     """Of 100 requests 88 are good, 9 wrong in three ways, and 3 are left by their caller."""
-    requests = size(2_500, 300_000)
+    requests = size(2_000, 300_000)
     faulty_model(tmp_path, "oracle", kind="OracleModel")
     faulty_model(tmp_path, "faults")
     traffic = mixed(

@@ -33,6 +33,8 @@ LOST_AFTER = 10.0
 """Seconds after its deadline at which a request is called hung."""
 LEAST = 0.001
 """Seconds that a request is given that leaves after its deadline, as the generator itself was late."""
+STARVED = 1.0
+"""Seconds that the generator may be late; if it is later, this machine gives it no time, and its schedule begins anew."""
 TRIES, PAUSE = 20, 0.05
 """How often a request that nobody takes is offered, and how long it waits in between."""
 
@@ -123,7 +125,10 @@ class Load:
         while not self._over.is_set():
             due += self._random.expovariate(self.rate)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            self.ledger.lag = max(self.ledger.lag, time.monotonic() - due)
+            late = time.monotonic() - due
+            self.ledger.lag = max(self.ledger.lag, late)
+            if late > STARVED:
+                due += late
             entry = self.ledger.enter(self._traffic(self.ledger.next, self._random), due, self._timeout)
             dialect, channels = ways[entry.number % len(ways)]
             task = asyncio.create_task(self._one(entry, dialect, channels))
