@@ -54,8 +54,8 @@ says it in its own code. A variable holds one field: `SHOAL_OUTGOING__PRIVATE=tr
 """
 
 AUTH = """\
-Who is let in at the data port ([access.md](../guides/access.md)). A variable holds one field: `SHOAL_AUTH__MODE=keys`. The
-issuers belong into the file.
+Who is let in at the data port ([access.md](../guides/access.md)). A variable holds one field: `SHOAL_AUTH__MODE=keys`.
+Issuers and certificates belong into the file.
 """
 
 TENANTS = """\
