@@ -17,8 +17,9 @@ from shoal.core.allocator import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 
-COLLECT = (1_000, 4, 100)
-"""Thresholds of the garbage collector's three generations."""
+COLLECT = (10_000, 10, 100)
+"""Thresholds of the garbage collector's three generations: the first is more than what a full house of requests has in
+flight, so that collections come with what stays only."""
 SWITCH_SECONDS = 5e-6
 """How long a thread that fetches or looks at files may keep the interpreter from the loop that answers requests. So
 short because a thread that waits is only heard once it has waited for so long without the lock being free in between,
