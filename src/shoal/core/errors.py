@@ -38,7 +38,7 @@ class ShoalError(Exception):
     """Base of all errors that a user may see.
 
     Args:
-        message: one sentence, no trailing details of the implementation.
+        message: one sentence, no trailing details of the implementation. Passwords in URLs are taken out.
         hint: what to do about it, or "".
         field: path of the field that is wrong, such as ``inputs[0].shape``, or "".
         retry_after: seconds after which trying again makes sense, or None.
