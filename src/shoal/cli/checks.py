@@ -20,6 +20,8 @@ from shoal.control import folder
 from shoal.core.errors import ConfigError
 from shoal.core.model import ModelSpec
 from shoal.serving.adapters import catalog
+from shoal.serving.pool.confining.confiner import is_weaker
+from shoal.serving.worker.confinement import probing
 
 EXTRAS = {
     "CSV and Parquet": ("pandas", "pandas", "data"),
@@ -49,7 +51,7 @@ class Check:
 
 def machine_checks() -> list[Check]:
     """Python, libraries and limits of this machine; nothing heavy is imported."""
-    own: list[Callable[[], Check]] = [_python, _protobuf, _loop, _files, _cores, _memory_limit, _port]
+    own: list[Callable[[], Check]] = [_python, _protobuf, _loop, _files, _cores, _memory_limit, _confinement, _port]
     return [check() for check in own] + [_extra(name, *of) for name, of in EXTRAS.items()]
 
 
@@ -156,6 +158,16 @@ def _memory_limit() -> Check:
         if os.access(path, os.W_OK):
             return Check("memory limits", "ok", f"cgroup ({path})")
     return Check("memory limits", "ok", "rlimit (no writable cgroup)")
+
+
+def _confinement() -> Check:
+    """What workers started by this user would do without."""
+    if not (lacking := probing.lacking()):
+        return Check("confinement of workers", "ok", "all of it")
+    weaker = is_weaker(lacking)
+    found = "all for an ordinary user" if not weaker else "without " + ", ".join(sorted(lacking))
+    hint = "; ".join(f"{name}: {why}" for name, why in sorted(lacking.items()))
+    return Check("confinement of workers", "missing" if weaker else "ok", found, hint if weaker else "")
 
 
 def _port() -> Check:

@@ -64,3 +64,13 @@ def test_seats_are_told_as_the_pool_says_them() -> None:
     assert sentences({"state": "READY", "reason": "", "seats": ["in worker 1 of pool shared"]})[-1].startswith(
         "in worker"
     )
+
+
+def test_what_workers_are_confined_without_is_told_if_nothing_makes_up_for_it() -> None:
+    missing = {"files": "this kernel has no Landlock", "own_user": "not root"}
+    facts = {"state": "READY", "reason": "", "confinement": {"level": "basic", "missing": missing, "weaker": True}}
+    assert sentences(facts)[1] == (
+        "its workers are confined without files (this kernel has no Landlock); own_user (not root)"
+    )
+    facts["confinement"] = {"level": "basic", "missing": {"own_user": "not root"}, "weaker": False}
+    assert sentences(facts) == ["it answers"]

@@ -21,7 +21,7 @@ OVERTAKEN = ("loaded", "rolled")
 
 def sentences(facts: Facts) -> list[str]:
     """What there is to say, the most important first; at least where it stands."""
-    rules = (_state, _failure, _version, _place, _time, _last_event)
+    rules = (_state, _failure, _version, _place, _confinement, _time, _last_event)
     return [text for rule in rules if (text := rule(facts))]
 
 
@@ -57,6 +57,14 @@ def _place(facts: Facts) -> str:
         return ""
     ready, wanted = facts["workers_ready"], facts.get("workers", facts["workers_ready"])
     return f"{ready} of {wanted} workers of its own are ready"
+
+
+def _confinement(facts: Facts) -> str:
+    said = facts.get("confinement") or {}
+    if not said.get("weaker"):
+        return ""
+    missing = "; ".join(f"{name} ({why})" for name, why in sorted(said["missing"].items()))
+    return f"its workers are confined without {missing}"
 
 
 def _time(facts: Facts) -> str:

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 FRAMEWORK = 50
 """Modules that come with a model's adapter beyond which they are a framework's: it stays, and is nobody's footprint."""
+CONFINED = "a worker opens only what it needs; the settings `network` and `confinement` say what else it may"
+"""Hint for a model that was denied something."""
 Factory = Callable[[ModelSpec], Adapter]
 
 
@@ -127,4 +129,5 @@ def explain(name: str, error: Exception) -> ShoalError:
         text = error.message if repr(name) in error.message else f"model {name!r} cannot be loaded: {error.message}"
         return type(error)(text, hint=error.hint, field=error.field, retry_after=error.retry_after)
     cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return ModelError(f"model {name!r} cannot be loaded: {cause[:1000]}")
+    hint = CONFINED if isinstance(error, PermissionError) else ""
+    return ModelError(f"model {name!r} cannot be loaded: {cause[:1000]}", hint=hint)

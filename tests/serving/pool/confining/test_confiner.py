@@ -62,6 +62,7 @@ def test_what_is_missing_is_said_once(caplog: pytest.LogCaptureFixture, tmp_path
     assert not told["system_calls"]
     assert confiner.explain() == {
         "level": "basic",
+        "weaker": True,
         "missing": {"files": "no Landlock here", "signals": "no Landlock here", "system_calls": "old"},
     }
 

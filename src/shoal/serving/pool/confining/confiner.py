@@ -140,7 +140,7 @@ class Confiner:
 
     def explain(self) -> dict[str, object]:
         """Facts for `why`."""
-        return {"level": self.rules.level, "missing": dict(self.missing)}
+        return {"level": self.rules.level, "missing": dict(self.missing), "weaker": is_weaker(self.missing)}
 
     def close(self) -> None:
         """Remove what workers have left behind; all of them have ended."""

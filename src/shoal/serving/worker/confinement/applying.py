@@ -103,7 +103,7 @@ class Confinement:
             self._try("capabilities", lambda: privileges.keep_only(()))
 
     def _reads(self) -> bool:
-        return privileges.can_read((*self._plan.readable, os.path.dirname(os.__file__)))
+        return privileges.can_read((*self._plan.readable, os.__file__, kernel.__file__))
 
     def _go_by_rules(self) -> None:
         if self._rules >= 0:

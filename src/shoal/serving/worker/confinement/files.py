@@ -7,7 +7,6 @@ semaphores are made of; without it joblib computes with one thread.
 
 from __future__ import annotations
 
-import glob
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -27,8 +26,8 @@ ETC = (
     "ssl/cert.pem", "ssl/openssl.cnf", "timezone", "vulkan",
 )  # fmt: skip
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-CARDS = ("/dev/nvidia*", "/dev/dri", "/dev/kfd", "/dev/accel", "/dev/neuron*")
-"""Accelerators; a worker that was lent none is told so by its environment."""
+CARDS = ("nvidia", "dri", "kfd", "accel", "neuron")
+"""How the names of accelerators begin below ``/dev``; a worker that was lent none is told so by its environment."""
 SHARED_MEMORY = "/dev/shm"  # noqa: S108
 CACHES = ("HF_HUB_CACHE", "TORCH_HOME", "KERAS_HOME", "NLTK_DATA", "SENTENCE_TRANSFORMERS_HOME", "SSL_CERT_FILE")
 """Variables that name files and folders to read, if the worker was given them."""
@@ -47,7 +46,7 @@ def allowed(plan: Plan, environment: Mapping[str, str], path: list[str]) -> list
         *((each, READ) for each in (*FACTS, *(f"/etc/{name}" for name in ETC))),
         *((each, READ) for each in (*plan.readable, *_named(environment))),
         *((each, USE) for each in DEVICES),
-        *((each, USE) for pattern in CARDS for each in glob.glob(pattern)),
+        *((f"/dev/{each}", USE) for each in os.listdir("/dev") if each.startswith(CARDS)),
         *((each, OWN) for each in (plan.folder, *plan.writable)),
     ]
     if not plan.strict:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import sys
 
 LINUX = sys.platform.startswith("linux")
-MACHINE = platform.machine()
+MACHINE = os.uname().machine
 
 PR_SET_DUMPABLE = 4
 PR_SET_KEEPCAPS = 8

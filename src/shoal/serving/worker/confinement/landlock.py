@@ -12,8 +12,9 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
+import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shoal.serving.worker.confinement import kernel
 
@@ -41,8 +42,7 @@ ALL_SCOPES = 3
 """Abstract Unix sockets, and signals."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handled:
+class Handled(NamedTuple):
     """What a version of Landlock can restrict.
 
     Attributes:
@@ -56,8 +56,7 @@ class Handled:
     signals: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(NamedTuple):
     """A file or folder, and what may be done with it and below it."""
 
     path: str
@@ -80,16 +79,6 @@ def handled(version: int) -> Handled:
     return Handled(files, tcp=version >= 4, signals=version >= 6)
 
 
-class _Ruleset(ctypes.Structure):
-    _fields_ = (("files", ctypes.c_uint64), ("tcp", ctypes.c_uint64), ("scopes", ctypes.c_uint64))
-
-
-class _Below(ctypes.Structure):
-    _pack_ = 1
-    _layout_ = "ms"
-    _fields_ = (("rights", ctypes.c_uint64), ("parent", ctypes.c_int32))
-
-
 def ruleset(handled: Handled, allowed: Iterable[Allowed], *, tcp: bool) -> int:
     """The descriptor of a set of rules; what is not there is not allowed either, and no error.
 
@@ -102,9 +91,9 @@ def ruleset(handled: Handled, allowed: Iterable[Allowed], *, tcp: bool) -> int:
         OSError: the kernel takes none.
     """
     scopes = ALL_SCOPES if handled.signals else 0
-    given = _Ruleset(handled.files, ALL_TCP if handled.tcp and not tcp else 0, scopes)
+    given = struct.pack("=3Q", handled.files, ALL_TCP if handled.tcp and not tcp else 0, scopes)
     size = 24 if handled.signals else 16 if handled.tcp else 8
-    descriptor = kernel.call(CREATE, ctypes.byref(given), size, 0)
+    descriptor = kernel.call(CREATE, ctypes.create_string_buffer(given), size, 0)
     try:
         for each in allowed:
             _allow(descriptor, each, handled.files)
@@ -123,7 +112,7 @@ def _allow(descriptor: int, allowed: Allowed, handled: int) -> None:
         rights = allowed.rights & handled
         if not stat.S_ISDIR(os.fstat(parent).st_mode):
             rights &= OF_FILES
-        kernel.call(ADD, descriptor, BELOW_PATH, ctypes.byref(_Below(rights, parent)), 0)
+        kernel.call(ADD, descriptor, BELOW_PATH, ctypes.create_string_buffer(struct.pack("=Qi", rights, parent)), 0)
     finally:
         os.close(parent)
 

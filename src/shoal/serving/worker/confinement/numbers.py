@@ -7,7 +7,7 @@ newer than 423 have the same number everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _NEW = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429,
@@ -37,8 +37,7 @@ _AARCH64 = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(NamedTuple):
     """The calls of one kind of processor.
 
     Attributes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import struct
 from collections.abc import Iterable
 
@@ -49,9 +48,9 @@ def keep_only(capabilities: Iterable[int]) -> None:
     Raises:
         OSError: the kernel does not.
     """
-    number = _CAPSET.get(platform.machine())
+    number = _CAPSET.get(kernel.MACHINE)
     if number is None:
-        raise OSError(errno.ENOSYS, f"no number of capset for {platform.machine()}")
+        raise OSError(errno.ENOSYS, f"no number of capset for {kernel.MACHINE}")
     mask = sum(1 << each for each in capabilities)
     header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION, 0))
     data = ctypes.create_string_buffer(struct.pack("=6I", mask, mask, 0, 0, 0, 0))

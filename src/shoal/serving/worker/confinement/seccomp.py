@@ -98,10 +98,6 @@ def _one_of(families: tuple[int, ...]) -> list[Instruction]:
     return [*allowed, _error(errno.EACCES)]
 
 
-class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_void_p))
-
-
 def install(families: tuple[int, ...]) -> None:
     """Have this process, and all that it starts, go by the filter. `no_new_privs` must be set.
 
@@ -114,13 +110,13 @@ def install(families: tuple[int, ...]) -> None:
     steps = program(machine, families)
     packed = b"".join(struct.pack("=HBBI", *step) for step in steps)
     buffer = ctypes.create_string_buffer(packed, len(packed))
-    given = _Program(len(steps), ctypes.addressof(buffer))
+    given = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(buffer)))
     try:
-        kernel.call(machine.seccomp, SET_FILTER, EVERY_THREAD | KEEP_SPECULATION, ctypes.byref(given))
+        kernel.call(machine.seccomp, SET_FILTER, EVERY_THREAD | KEEP_SPECULATION, given)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        kernel.call(machine.seccomp, SET_FILTER, EVERY_THREAD, ctypes.byref(given))
+        kernel.call(machine.seccomp, SET_FILTER, EVERY_THREAD, given)
 
 
 def available() -> bool:
