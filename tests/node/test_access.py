@@ -175,16 +175,16 @@ def test_a_change_that_came_while_control_was_away_is_taken(tmp_path: Path) -> N
     run(main)
 
 
-def test_a_control_that_knows_no_keys_yet_has_none(tmp_path: Path) -> None:
-    class Old(FakeControl):
-        async def access(self) -> AccessTable:
-            raise NotFound("there is no such path")
-
+def test_what_answers_as_control_but_knows_of_no_keys_lets_nobody_in(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main() -> None:
-        access = Access(settings(tmp_path), Old(EMPTY), every=0.01)
+        control = FakeControl(EMPTY)
+        control.down = NotFound("there is no such path")
+        access = Access(settings(tmp_path), control, every=0.001)
         access.start()
-        await access.settled()
-        assert not access.guard.on
+        await until(lambda: "no such path" in caplog.text)
+        assert outcome(access.guard) == "unavailable"
         await access.stop()
 
     run(main)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from shoal.core.access import AccessTable
-from shoal.core.errors import NotFound, ShoalError, Unavailable
+from shoal.core.errors import ShoalError, Unavailable
 from shoal.core.routes import Feed
 from shoal.core.settings.keys_file import read_keys
 from shoal.core.settings.node import NodeSettings
@@ -155,10 +155,7 @@ class Access:
                 await self._ask(control)
 
     async def _ask(self, control: Source) -> None:
-        try:
-            table = await control.access()
-        except NotFound:
-            table = AccessTable()  # a control of before there were keys
+        table = await control.access()
         changed = table != self._table
         if changed:
             self._take(table)
