@@ -23,6 +23,7 @@ from shoal.core.errors import NotFound, PermissionDenied, Unauthenticated
 from shoal.core.keyring import KeyRequest
 from shoal.core.settings.keys_file import add_key
 from shoal.testing.node import RunningNode, serve
+from support.tools import needs
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
 
@@ -138,7 +139,7 @@ def test_a_browser_is_asked_for_a_password_and_the_key_is_one(node: RunningNode,
 
 
 def test_it_listens_on_this_machine_alone_and_says_that_it_asks(node: RunningNode) -> None:
-    listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True, timeout=10).stdout
+    listening = subprocess.run([needs("ss"), "-ltnp"], capture_output=True, text=True, timeout=10).stdout
     mine = [line.split()[3] for line in listening.splitlines() if f"pid={node.process.pid}," in line]
     assert mine
     assert {address.rpartition(":")[0] for address in mine} == {"127.0.0.1"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import struct
 import subprocess
@@ -13,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from support.tools import needs
 
 SHIM = """\
 #define _GNU_SOURCE
@@ -127,9 +128,7 @@ class WallClock:
     """The wall clock of whoever is started with `environment`."""
 
     def __init__(self, folder: Path) -> None:
-        compiler = shutil.which("cc")
-        if compiler is None:
-            pytest.skip("no C compiler: the clock of a running node cannot be moved")
+        compiler = needs("cc")  # without it the clock of a running node cannot be moved
         library, source, self._file = folder / "clock.so", folder / "clock.c", folder / "shift"
         source.write_text(SHIM)
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 import ssl
 import subprocess
 
@@ -18,6 +17,7 @@ from shoal.core.tls import server_context as following
 from shoal.serving.gateway.sockets.tls import PROTOCOLS, server_context
 from support.certificates import Certificates
 from support.listening import RawClient, get, listening
+from support.tools import needs
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,6 @@ def test_rotation_under_load_drops_nobody(tmp_path):
 
 
 @pytest.mark.process
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the program openssl")
 @pytest.mark.parametrize(
     ("options", "spoken"),
     [
@@ -121,7 +120,7 @@ def test_openssl_finds_modern_tls_only(tmp_path, options, spoken):
             where = ("-connect", f"127.0.0.1:{listener.port}", "-CAfile", str(own.ca), "-verify_return_error", "-brief")
             ciphers = () if "-cipher" in options or "-tls1_3" in options else ("-cipher", "ALL:@SECLEVEL=0")
             process = await asyncio.create_subprocess_exec(
-                *("openssl", "s_client", *where, *options, *ciphers),
+                *(needs("openssl"), "s_client", *where, *options, *ciphers),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
