@@ -32,6 +32,7 @@ class FakeMember:
         self.state = WorkerState.STARTING
         self.jobs: list[Job] = []
         self.failure = failure
+        self.finished = 0
 
     async def start(self, seconds: float) -> None:
         await asyncio.sleep(0)
@@ -51,7 +52,7 @@ class FakeMember:
         self.jobs.append(job)
 
     async def finish(self) -> None:
-        return
+        self.finished += 1
 
 
 class Owner:
@@ -93,6 +94,12 @@ def test_one_that_dies_while_it_starts_is_started_again(deaths: int) -> None:
     assert len(members) == deaths + 1
     assert len(members[-1].jobs) == 1
     assert owner.losses == []
+
+
+@pytest.mark.parametrize("failure", [WorkerDied("SIGKILL"), NotReady("no")])
+def test_what_one_that_never_came_up_held_is_given_back(failure: Exception) -> None:
+    members, _ = ask([failure, None])
+    assert members[0].finished == 1
 
 
 def test_it_gives_up_in_the_end() -> None:

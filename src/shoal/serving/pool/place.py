@@ -214,7 +214,7 @@ class Place:
         return member
 
     def _follow(self, member: Member) -> None:
-        if member.process is not None and member not in self._unfinished and not member.ended.done():
+        if member.process is not None and member not in self._unfinished:
             self._unfinished.add(member)
             self._tasks.start("end of a worker", self._finish(member))
 

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 30.0
 """How long it is kept without work."""
-STARTS = 3
+STARTS = 5
 """How often it is started for a job, if it dies before it is ready."""
 NOT_STARTED = "not_started"
 """Label of the loss of a job for which no worker could be had."""
@@ -107,6 +107,8 @@ class Spare:
                 await start_with(member, self._spec)
             except (ShoalError, WorkerDied) as error:
                 logger.warning("no quarantine worker: %s", describe(error), extra={"model": self._spec.name})
+                if member.process is not None:
+                    await member.finish()
                 if isinstance(error, ShoalError):
                     break
             else:
