@@ -29,6 +29,15 @@ def test_what_is_allowed_is_what_some_grant_says(
     assert Principal("k", "k", tuple(grants)).allows(permission, namespace, model) is expected
 
 
+@given(st.lists(GRANTS, max_size=4), st.sampled_from(list(Permission)), NAMES, MODELS)
+def test_a_list_reaches_as_far_as_what_is_allowed(
+    grants: list[Grant], permission: Permission, namespace: str, model: str
+) -> None:
+    principal = Principal("k", "k", tuple(grants))
+    within = any(at in (ANY, namespace) and of in (ANY, model) for at, of in principal.reach(permission))
+    assert within is principal.allows(permission, namespace, model)
+
+
 def test_a_grant_on_one_model_says_nothing_of_what_belongs_to_none() -> None:
     one = Principal("k", "k", (Grant(("owner",), "fraud", "iris"),))
     assert one.allows(Permission.PUSH, "fraud", "iris")
