@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.core.access import ANY, EVERYBODY, ROLES, Grant, Permission, Principal, expand
+from shoal.core.access import ANY, EVERYBODY, ROLES, Grant, KeyRecord, Permission, Principal, expand
 
 NAMES = st.sampled_from(["default", "fraud", "ads"])
 MODELS = st.sampled_from(["iris", "rank"])
@@ -69,3 +69,10 @@ def test_without_keys_everybody_may_do_everything() -> None:
 def test_a_word_that_is_neither_is_an_error() -> None:
     with pytest.raises(ValueError, match="god"):
         expand(["god"])
+
+
+@pytest.mark.parametrize(("tenant", "expected"), [("", "ann"), ("team", "team")])
+def test_a_key_stands_for_its_owner_whose_calls_count_to_a_tenant(tenant: str, expected: str) -> None:
+    grants = (Grant(("viewer",)),)
+    record = KeyRecord(id="k1", name="ann", sha256="", grants=grants, tenant=tenant)
+    assert record.principal == Principal("k1", "ann", grants, expected)
