@@ -8,7 +8,6 @@ that gateways need nobody for it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import tempfile
@@ -70,7 +69,7 @@ class Access:
         self._stamp: object = None
         self._file = None if auth.off or auth.keys_file is None else auth.keys_file.expanduser()
         self._control = None if auth.off or self._file else control
-        self._kept = settings.folder / "access" / f"{_name(settings.control or 'own')}.json"
+        self._kept = settings.folder / "access.json"
         self.guard = Guard(
             required=auth.required,
             waiting=self._control is not None,
@@ -194,10 +193,6 @@ def _tokens(settings: NodeSettings) -> Verifier | None:
     verifier = Verifier(each.value for each in settings.auth.issuers)
     verifier.start()
     return verifier
-
-
-def _name(control: str) -> str:
-    return "own" if control == "own" else hashlib.sha256(control.encode()).hexdigest()[:16]
 
 
 def _stamp(path: Path) -> object:
