@@ -197,7 +197,9 @@ def test_a_model_that_leaks_memory_is_renewed_without_a_failed_request(node: Run
         for _ in range(90):
             assert await outcome(client, "leaky", "leak:4") == "ok"
             seen.update(workers(node.process.pid))
-            assert max(map(_memory, workers(node.process.pid))) < 230 * MEBI, "its limit, and what it shares with others"
+            assert max(map(_memory, workers(node.process.pid))) < 230 * MEBI, (
+                "its limit, and what it shares with others"
+            )
             await asyncio.sleep(0.03)
         assert len(seen) > len(workers(node.process.pid)), "no worker was ever renewed"
 

@@ -89,7 +89,9 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small file system")
     folder.mkdir()
-    done = subprocess.run([needs("mount"), "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True)
+    done = subprocess.run(
+        [needs("mount"), "-t", "tmpfs", "-o", f"size={size},mode=700", "none", folder], capture_output=True
+    )
     if done.returncode:
         pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
     try:
