@@ -7,8 +7,11 @@ STAMP := $(VENV)/.installed
 HEAVY := .venv-heavy
 MLFLOW := .venv-mlflow
 PORT ?= 8080
+# What failed is run again by AGAIN="--last-failed --last-failed-no-failures none"; that nothing did is no failure (5).
+NONE = $(if $(AGAIN),|| [ $$? = 5 ])
+NODES := $(addprefix tests/,benchmarks chaos cli docs e2e node security testing)
 
-.PHONY: help install check lint types layers test test-long test-heavy test-python mlflow bench fuzz chaos mutate demo proto reference lock clean
+.PHONY: help install check lint types layers test test-nodes test-rooms test-long test-heavy test-python mlflow bench fuzz chaos mutate demo proto reference lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +42,12 @@ layers: $(STAMP) ## imports go one way
 
 test: $(STAMP) ## the tests (short form)
 	$(BIN)/pytest -m "not slow and not heavy"
+
+test-nodes: $(STAMP) ## one half of the tests: those that start whole nodes
+	$(BIN)/pytest -m "not slow and not heavy" -o cache_dir=.pytest_cache/nodes $(AGAIN) $(NODES) $(NONE)
+
+test-rooms: $(STAMP) ## the other half
+	$(BIN)/pytest -m "not slow and not heavy" -o cache_dir=.pytest_cache/rooms $(AGAIN) $(NODES:%=--ignore=%) $(NONE)
 
 test-long: $(STAMP) ## the tests with the long forms of the heavy checks
 	$(BIN)/pytest -m "not heavy" --timeout 1800
