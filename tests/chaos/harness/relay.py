@@ -94,15 +94,23 @@ class ChaosRelay:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self.connections += 1
-        with suppress(asyncio.CancelledError):
-            await self._carry(reader, writer, self._harms(self._random))
+        ends = [writer]
+        try:
+            with suppress(asyncio.CancelledError):
+                await self._carry(reader, ends, self._harms(self._random))
+        finally:
+            for end in ends:  # also where the relay is stopped in the middle of ending this one
+                end.close()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, harm: Harm) -> None:
+    async def _carry(self, reader: asyncio.StreamReader, ends: list[asyncio.StreamWriter], harm: Harm) -> None:
+        """Pass on both directions; `ends` gets the far one, too."""
+        (writer,) = ends
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
         except OSError:
             _reset(writer)
             return
+        ends.append(far_writer)
         there, back = (Harm(), harm) if harm.answers else (harm, Harm())
         ways = [
             asyncio.ensure_future(self._pass(reader, far_writer, there)),
@@ -114,10 +122,10 @@ class ChaosRelay:
             for way in ways:
                 way.cancel()
             broken = any(isinstance(each, OSError) for each in await asyncio.gather(*ways, return_exceptions=True))
-            for end in (writer, far_writer):
+            for end in ends:
                 _reset(end) if broken or harm.kind == "reset" else end.close()
             with suppress(OSError, TimeoutError):
-                await asyncio.wait_for(asyncio.gather(writer.wait_closed(), far_writer.wait_closed()), 1)
+                await asyncio.wait_for(asyncio.gather(*(end.wait_closed() for end in ends)), 1)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, harm: Harm) -> None:
         """One direction, until its end; a reset is an `OSError`."""
