@@ -13,13 +13,15 @@ import msgspec
 import pytest
 import trustme
 
-from shoal.core.call import Format
-from shoal.core.errors import ConfigError
+from shoal.core.call import Call, Format
+from shoal.core.errors import ConfigError, DeadlineExceeded
 from shoal.core.ipc import frames
 from shoal.core.metrics import Metrics
+from shoal.serving.batching.queue import CallQueue
 from shoal.serving.hop import PeerList, ProxyServer, ProxySettings, RemoteModels, messages
 from shoal.serving.hop.messages import Hello, Ping, Submit
 from support.calls import RecordedCall
+from support.gateway_fakes import FakeModels, handle
 from support.hop_world import OracleDispatch, World, oracle_models, until, world
 
 
@@ -248,6 +250,52 @@ def test_no_more_is_read_than_there_is_room_for() -> None:
                 dispatch.run_all()
                 await asyncio.sleep(0.001)
             assert all(call.answered == b"m:" + bytes(call.body) for call in w.calls)
+
+    asyncio.run(test())
+
+
+class QueueDispatch(OracleDispatch):
+    """Calls wait in a real queue, which takes rows and body from those that end there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hold = True
+        self.queue = CallQueue()
+
+    def submit(self, call: Call) -> None:
+        super().submit(call)
+        self.queue.append(call)
+
+    def cancel(self, call: Call) -> None:
+        self.queue.release(call)
+        super().cancel(call)
+
+    def expire(self) -> None:
+        for call in list(self.queue):
+            self.queue.release(call)
+            call.fail(DeadlineExceeded("too late"))
+
+
+@pytest.mark.parametrize("how", ["cancelled", "expired"])
+def test_what_ends_while_it_waits_gives_its_room_back(how: str) -> None:
+    async def test() -> None:
+        async with world(proxies=0, gateways=0) as w:
+            dispatch = QueueDispatch()
+            proxy = await w.proxy(FakeModels(handle("m", dispatch=dispatch)), ProxySettings(pending_bytes=200_000))
+            gateway = await w.gateway()
+            await w.known()
+            for _ in range(10):
+                calls = [w.submit(body=bytes(30_000), rows=3) for _ in range(5)]
+                await until(lambda: sum(1 for _ in dispatch.queue) == 5)
+                if how == "cancelled":
+                    for call in calls:
+                        gateway.find("m").dispatch.cancel(call)
+                    await until(lambda: not list(dispatch.queue))
+                else:
+                    dispatch.expire()
+                    await until(lambda: all(call.outcomes for call in calls))
+            assert proxy.server is not None
+            assert (proxy.server.in_flight, proxy.server.rows) == (0, 0)
 
     asyncio.run(test())
 

@@ -82,7 +82,7 @@ class Calls:
         target.rows += call.rows
         if call.deadline + LATER < self._deadlines.next:
             self._deadlines.look_at(call.deadline + LATER, self._sweep)
-        if link is not None:
+        if link is not None and not self._closed:
             self._send(pending, link)
         else:
             self._wait_for_proxy(pending)

@@ -23,10 +23,11 @@ class HopCall(Call):
     Attributes:
         guest: the gateway's.
         number: by which the gateway knows it.
+        held_rows, held_bytes: what it counts to its gateway until it ends; a queue takes rows and body from it before.
         dispatch: who has it, once somebody has.
     """
 
-    __slots__ = ("dispatch", "guest", "number")
+    __slots__ = ("dispatch", "guest", "held_bytes", "held_rows", "number")
 
     def __init__(self, guest: Outcomes, submit: Submit, body: bytes | bytearray, now: float) -> None:
         super().__init__(
@@ -41,6 +42,8 @@ class HopCall(Call):
         )
         self.guest = guest
         self.number = submit.id
+        self.held_rows = self.rows
+        self.held_bytes = len(body)
         self.dispatch: Dispatch | None = None
 
     def on_answer(self, body: bytes, json_length: int) -> None:

@@ -158,8 +158,8 @@ class Guest:
         call = HopCall(self, submit, body, self.heard)
         self._calls[submit.id] = call
         host.in_flight += 1
-        host.rows += call.rows
-        self._bytes += len(body)
+        host.rows += call.held_rows
+        self._bytes += call.held_bytes
         if self._bytes > host.settings.pending_bytes:
             self._regulate()
         try:
@@ -221,8 +221,8 @@ class Guest:
     def _release(self, call: HopCall) -> None:
         host = self._host
         host.in_flight -= 1
-        host.rows -= call.rows
-        self._bytes -= len(call.body)
+        host.rows -= call.held_rows
+        self._bytes -= call.held_bytes
         if self._paused:
             self._regulate()
         if host.draining:
