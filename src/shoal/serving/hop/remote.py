@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from shoal.core.clock import Clock, monotonic
-from shoal.core.errors import NotFound, ShoalError, Unavailable
+from shoal.core.errors import NotFound, ShoalError
 from shoal.core.metrics import Metrics
 from shoal.core.tasks import Tasks
 from shoal.serving.hop import messages
@@ -34,13 +34,10 @@ from shoal.serving.hop.settings import HopSettings
 from shoal.serving.hop.told.asking import Asking
 from shoal.serving.hop.told.handles import Object, RemoteHandle
 from shoal.serving.hop.told.memory import Key, Memory
+from shoal.serving.hosting.lookups import Lookups
 
 logger = logging.getLogger(__name__)
 
-UNKNOWN_SECONDS = 2.0
-"""How long a proxy's word that there is no such model is believed."""
-UNKNOWN_KEPT = 4096
-"""Names of which that is remembered."""
 FRESH_SECONDS = 1.0
 """How long figures are good."""
 LOOKED_SECONDS = 60.0
@@ -81,9 +78,8 @@ class RemoteModels:
         self._memory = Memory(self.calls, self._need_figures)
         self.calls.on_unknown = self._memory.forget
         self._asking = Asking(self.proxies, settings.ask_seconds)
-        self._unknown: dict[Key, float] = {}
+        self._lookups = Lookups(self._look_for, clock=clock, who="the gateway")
         self._wanted: set[str] = set()
-        self._looking: dict[Key, asyncio.Task[ShoalError | None]] = {}
         self._looked_at = self._list_again_at = -inf
         self._tasks = Tasks()
 
@@ -95,6 +91,7 @@ class RemoteModels:
     async def close(self) -> None:
         """Hang up; calls that have no answer yet get an error."""
         await self._tasks.close()
+        await self._lookups.close()
         self.calls.close()
         await self.proxies.close()
 
@@ -104,20 +101,11 @@ class RemoteModels:
 
     def discoverable(self, name: str, version: str = "") -> bool:
         """See `core.ports.Models.discoverable`."""
-        until = self._unknown.get((name, version))
-        return until is None or self._clock() >= until
+        return self._lookups.worth((name, version))
 
     async def discover(self, name: str, version: str = "") -> None:
         """See `core.ports.Models.discover`."""
-        key = (name, version)
-        looking = self._looking.get(key)
-        if looking is None:
-            looking = self._looking[key] = self._tasks.start(f"look for {name}", self._look_for(key))
-            looking.add_done_callback(lambda _: self._looking.pop(key, None))
-        await asyncio.wait((looking,))
-        error = Unavailable("the gateway stops") if looking.cancelled() else looking.result()
-        if error is not None:
-            raise type(error)(error.message, hint=error.hint, retry_after=error.retry_after)
+        await self._lookups.find((name, version))
 
     def ready(self) -> bool:
         """See `core.ports.Models.ready`: there is a proxy that is."""
@@ -154,18 +142,17 @@ class RemoteModels:
 
     async def refresh(self, name: str, version: str = "") -> ShoalError | None:
         """Bring what is told of a model up to date; what went wrong, if anything did."""
-        return await self._look_for((name, version))
+        return await self._lookups.once((name, version))
 
     async def _order(self, what: messages.What, name: str, links: Sequence[Link], payload: bytes) -> None:
         try:
             await self._asking.order(what, name, links, payload)
         finally:
-            self._unknown.pop((name, ""), None)
+            self._lookups.forget((name, ""))
             await self.refresh(name)
             await self._guarded(self._list())
 
-    async def _look_for(self, key: Key) -> ShoalError | None:
-        """Ask, once for all who want to know; what went wrong, if anything did."""
+    async def _look_for(self, key: Key) -> None:
         wanted = key[0] in self._wanted
         self._wanted.discard(key[0])
         try:
@@ -174,16 +161,9 @@ class RemoteModels:
             self._memory.describe(key, description)
             counts = await self._asking.everybody("statistics", key[0]) if wanted else []
             self._tell_figures(key, description, counts)
-        except NotFound as error:
-            if len(self._unknown) >= UNKNOWN_KEPT:
-                self._unknown.clear()
-            self._unknown[key] = self._clock() + UNKNOWN_SECONDS
+        except NotFound:
             self._memory.forget(*key)
-            return error
-        except ShoalError as error:
-            return error
-        self._unknown.pop(key, None)
-        return None
+            raise
 
     def _tell_figures(self, key: Key, description: Description, counts: Sequence[bytes | bytearray]) -> None:
         """Remember figures: those of all proxies, where they were asked for, and those of the model's own."""

@@ -11,20 +11,15 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterable
 
 from shoal.core.clock import Clock
-from shoal.core.errors import NotFound, NotReady, ShoalError, Unavailable, Unsupported
+from shoal.core.errors import NotFound, NotReady, Unavailable, Unsupported
 from shoal.core.routes import Route, ServiceStatus
-from shoal.core.tasks import Tasks
 from shoal.serving.hosting import why
 from shoal.serving.hosting.entry import Entry, MakeRunner, Preparer, asleep_spec
 from shoal.serving.hosting.journal import Journal
 from shoal.serving.hosting.lifecycle import Lifecycle
+from shoal.serving.hosting.lookups import Lookups
 from shoal.serving.hosting.source import RouteSource
 from shoal.serving.hosting.state import Key
-
-UNKNOWN_SECONDS = 2.0
-"""How long control's word that there is no such model is believed."""
-UNKNOWN_KEPT = 4096
-"""Names of which that is remembered."""
 
 
 class RoutedModels:
@@ -75,9 +70,7 @@ class RoutedModels:
         self._services: dict[str, Entry] = {}
         self._running: dict[Key, Entry] = {}
         self.lifecycle.on_change.append(self._changed)
-        self._unknown: dict[Key, float] = {}
-        self._looking: dict[Key, asyncio.Task[ShoalError | None]] = {}
-        self._tasks = Tasks()
+        self._lookups = Lookups(self._look_for, clock=clock, who="the node")
         self.settled = False
         """Whether everything that runs without being called has been started, or has failed."""
 
@@ -95,36 +88,16 @@ class RoutedModels:
 
     def discoverable(self, name: str, version: str = "") -> bool:
         """See `core.ports.Models.discoverable`."""
-        until = self._unknown.get((name, version))
-        return until is None or self._clock() >= until
+        return self._lookups.worth((name, version))
 
     async def discover(self, name: str, version: str = "") -> None:
         """See `core.ports.Models.discover`."""
-        key = (name, version)
-        looking = self._looking.get(key)
-        if looking is None:
-            looking = self._looking[key] = self._tasks.start(f"look for {name}", self._look_for(key))
-            looking.add_done_callback(lambda _: self._looking.pop(key, None))
-        await asyncio.wait((looking,))
-        error = Unavailable("the node stops") if looking.cancelled() else looking.result()
-        if error is not None:
-            raise type(error)(error.message, hint=error.hint, retry_after=error.retry_after)
+        await self._lookups.find((name, version))
 
-    async def _look_for(self, key: Key) -> ShoalError | None:
-        """Ask, once for all who want to know; what went wrong, if anything did."""
-        try:
-            route = await self._source.route(key)
-        except NotFound as error:
-            if len(self._unknown) >= UNKNOWN_KEPT:
-                self._unknown.clear()
-            self._unknown[key] = self._clock() + UNKNOWN_SECONDS
-            return error
-        except ShoalError as error:
-            return error
-        self._unknown.pop(key, None)
+    async def _look_for(self, key: Key) -> None:
+        route = await self._source.route(key)
         if key not in self._versions and (key[1] or key[0] not in self._entries):
             self._add(key, route)
-        return None
 
     def explain(self, name: str, version: str = "") -> dict[str, object]:
         """See `core.ports.Models.explain`."""
@@ -217,7 +190,7 @@ class RoutedModels:
 
     def reconsider(self, key: Key) -> None:
         """Something has changed about what is not in memory: whatever kept it from being loaded may be over."""
-        self._unknown.pop(key, None)
+        self._lookups.forget(key)
         if (entry := self._entry(key)) is not None:
             entry.forget_failure()
 
@@ -235,7 +208,7 @@ class RoutedModels:
                 await self.lifecycle.remove(entry, error.message)
             return
         finally:
-            self._unknown.pop(key, None)
+            self._lookups.forget(key)
         if entry is not None:
             self._mark(entry, explicit=not route.implicit)
             entry.must_run = route.must_run and not key[1] and self._owns(key[0])
@@ -252,7 +225,7 @@ class RoutedModels:
 
     async def stop(self, grace: float) -> None:
         """Drain everything for at most `grace` seconds, then stop what is left."""
-        await self._tasks.close()
+        await self._lookups.close()
         await self.lifecycle.close()
         entries = self.all()
         for entry in entries:
