@@ -153,5 +153,12 @@ def expand(names: Iterable[str]) -> frozenset[Permission]:
     """
     found: set[Permission] = set()
     for name in names:
-        found |= ROLES[name] if name in ROLES else {Permission(name)}
+        found |= ROLES.get(name) or {_permission(name)}
     return frozenset(found)
+
+
+def _permission(name: str) -> Permission:
+    try:
+        return Permission(name)
+    except ValueError:
+        raise ValueError(f"{name!r} is neither a role ({', '.join(ROLES)}) nor a permission") from None

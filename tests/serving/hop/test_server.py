@@ -293,7 +293,7 @@ def test_what_ends_while_it_waits_gives_its_room_back(how: str) -> None:
                     await until(lambda: not list(dispatch.queue))
                 else:
                     dispatch.expire()
-                    await until(lambda: all(call.outcomes for call in calls))
+                    await until(lambda: all(call.outcomes for call in w.calls))
             assert proxy.server is not None
             assert (proxy.server.in_flight, proxy.server.rows) == (0, 0)
 

@@ -16,15 +16,9 @@ from shoal.control.security.backoff import Backoff
 from shoal.control.security.rules import Outcome, Rule, Target, Where, judge
 from shoal.core import keys
 from shoal.core.access import ANY, EVERYBODY, Permission, Principal
-from shoal.core.errors import NotFound, PermissionDenied, ShoalError, Unauthenticated
+from shoal.core.errors import NotFound, PermissionDenied, ShoalError, TooManyAttempts, Unauthenticated
 
 Mode = Literal["auto", "none", "keys"]
-
-
-class TooManyAttempts(Unauthenticated):
-    """Somebody fails again and again."""
-
-    code = "too_many_attempts"
 
 
 class Hidden(NotFound):

@@ -17,7 +17,17 @@ CLASSES = {b"interactive": INTERACTIVE, b"batch": BATCH, b"shadow": SHADOW}
 """What the header may say; V2's priorities 2, 3 and 4 mean the same."""
 
 
-class HttpCall(Call):
+class _GatewayCall(Call):
+    """A request that somebody waits for."""
+
+    __slots__ = ()
+
+    def gone(self) -> None:
+        """Whoever waited for it has left."""
+        raise NotImplementedError
+
+
+class HttpCall(_GatewayCall):
     """A REST request on its way. All is set here, without `Call`'s own constructor: this runs once per request."""
 
     __slots__ = ("_dispatch", "_exchange")
@@ -66,7 +76,7 @@ class HttpCall(Call):
         self._dispatch.cancel(self)
 
 
-class RpcCall(Call):
+class RpcCall(_GatewayCall):
     """A gRPC request on its way; made like `HttpCall`."""
 
     __slots__ = ("_dispatch", "_rpc")
@@ -102,10 +112,10 @@ class RpcCall(Call):
         self._dispatch.cancel(self)
 
 
-class MeteredHttpCall(HttpCall):
+class _Metered(_GatewayCall):
     """Of a tenant with a quota: `meter` has let it in, and is told of its outcome."""
 
-    __slots__ = ("meter",)
+    __slots__ = ()
 
     meter: Meter
 
@@ -122,24 +132,12 @@ class MeteredHttpCall(HttpCall):
         super().gone()
 
 
-class MeteredRpcCall(RpcCall):
-    """Of a tenant with a quota; see `MeteredHttpCall`."""
-
+class MeteredHttpCall(_Metered, HttpCall):
     __slots__ = ("meter",)
 
-    meter: Meter
 
-    def on_answer(self, body: bytes, json_length: int) -> None:
-        self.meter.leave()
-        super().on_answer(body, json_length)
-
-    def on_error(self, error: ShoalError) -> None:
-        self.meter.leave()
-        super().on_error(error)
-
-    def gone(self) -> None:
-        self.meter.leave()
-        super().gone()
+class MeteredRpcCall(_Metered, RpcCall):
+    __slots__ = ("meter",)
 
 
 def level_of(priority: int) -> int:

@@ -23,7 +23,7 @@ from shoal.serving.pool.lease import Lease, Stay
 from shoal.serving.pool.member import Hooks, Member, WorkerDied, describe, start_with
 from shoal.serving.pool.remembered import Memory
 from shoal.serving.pool.sharing import label
-from shoal.serving.pool.spare import Spare
+from shoal.serving.pool.spare import Spare, unheard
 
 if TYPE_CHECKING:
     from shoal.serving.pool.shared import SharedPool
@@ -37,10 +37,6 @@ HARMLESS = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "hung_up", "prot
 
 
 def _nothing() -> None:
-    return
-
-
-def _unheard(reason: str) -> None:
     return
 
 
@@ -61,8 +57,8 @@ class Seat:
         self.memory = memory
         self.on_room: Callable[[], None] = _nothing
         self.on_change: Callable[[], None] = _nothing
-        self.on_death: Callable[[str], None] = _unheard
-        self.on_evicted: Callable[[str], None] = _unheard
+        self.on_death: Callable[[str], None] = unheard
+        self.on_evicted: Callable[[str], None] = unheard
         self.loaded: Loaded | None = memory.loaded
         self.failure = ""
         self.spare = Spare(spec, self._make_alone, lambda reason: self.on_death(reason))
@@ -174,7 +170,7 @@ class Seat:
         await self._tasks.close()
         await self.spare.stop()
         self.on_room = self.on_change = _nothing
-        self.on_death = self.on_evicted = _unheard
+        self.on_death = self.on_evicted = unheard
 
     # What places tell.
 

@@ -31,8 +31,8 @@ def _refuse(hooks: Hooks) -> Member:
     raise RuntimeError("the quarantine worker was stopped")
 
 
-def _unheard(reason: str) -> None:
-    return
+def unheard(reason: str) -> None:
+    """Nobody listens."""
 
 
 class Spare:
@@ -85,7 +85,7 @@ class Spare:
             member.stop()
             await member.finish()
         self._lose_waiting()
-        self._make, self._on_death = _refuse, _unheard
+        self._make, self._on_death = _refuse, unheard
 
     async def _start(self) -> None:
         member = await self._raise()

@@ -7,49 +7,49 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.core.clock import ManualClock
-from shoal.serving.gateway.guard.attempts import FIRST_PAUSE, FORGET, FREE, LAST_PAUSE, Attempts, source_of
+from shoal.serving.gateway.guard.attempts import FIRST_PAUSE, FORGET, FREE, LAST_PAUSE, attempts, source_of
 
 
 def test_a_few_failures_are_free_then_pauses_double_up_to_a_bound() -> None:
     clock = ManualClock()
-    attempts = Attempts(clock)
+    count = attempts(clock)
     for _ in range(FREE):
-        attempts.failed("a")
-        assert attempts.pause("a") == 0
+        count.failed("a")
+        assert count.pause("a") == 0
     pauses = []
     for _ in range(8):
-        attempts.failed("a")
-        pauses.append(attempts.pause("a"))
+        count.failed("a")
+        pauses.append(count.pause("a"))
         clock.advance(pauses[-1])
-        assert attempts.pause("a") == 0
+        assert count.pause("a") == 0
     assert pauses == [1, 2, 4, 8, 16, LAST_PAUSE, LAST_PAUSE, LAST_PAUSE]
-    assert attempts.pause("b") == 0
+    assert count.pause("b") == 0
 
 
 def test_a_quiet_source_begins_anew() -> None:
     clock = ManualClock()
-    attempts = Attempts(clock)
+    count = attempts(clock)
     for _ in range(FREE + 5):
-        attempts.failed("a")
+        count.failed("a")
     clock.advance(FORGET + 1)
-    attempts.failed("a")
-    assert attempts.pause("a") == 0
+    count.failed("a")
+    assert count.pause("a") == 0
 
 
 @given(st.lists(st.integers(0, 40), max_size=300), st.integers(1, 20))
 def test_memory_is_bounded_and_pauses_too(sources: list[int], kept: int) -> None:
-    attempts = Attempts(ManualClock(), kept)
+    count = attempts(ManualClock(), kept)
     for source in sources:
-        attempts.failed(str(source))
-        assert len(attempts) <= kept
-        assert 0 <= attempts.pause(str(source)) <= LAST_PAUSE
+        count.failed(str(source))
+        assert len(count) <= kept
+        assert 0 <= count.pause(str(source)) <= LAST_PAUSE
 
 
 def test_ten_thousand_failures_do_not_overflow() -> None:
-    attempts = Attempts(ManualClock())
+    count = attempts(ManualClock())
     for _ in range(10_000):
-        attempts.failed("a")
-    assert FIRST_PAUSE <= attempts.pause("a") <= LAST_PAUSE
+        count.failed("a")
+    assert FIRST_PAUSE <= count.pause("a") <= LAST_PAUSE
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,6 @@ def test_caches_that_the_worker_is_told_of_are_readable_but_not_their_keys() -> 
 
 
 def test_programs_look_for_home_and_temporary_files_in_its_own_folder() -> None:
-    environment = {"HOME": "/root", "XDG_CACHE_HOME": "/root/.cache", "PATH": "/bin"}
+    environment = {"HOME": "/home/ann", "XDG_CACHE_HOME": "/home/ann/.cache", "PATH": "/bin"}
     settle("/own", environment)
     assert environment == {"HOME": "/own", "TMPDIR": "/own", "TEMP": "/own", "TMP": "/own", "PATH": "/bin"}

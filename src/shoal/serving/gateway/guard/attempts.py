@@ -1,17 +1,14 @@
-"""How often wrong credentials came from each source, and for how long it is not listened to. Pure but for the clock.
+"""How wrong credentials are counted by source, and for how long a source is then not listened to.
 
-A few failures are free: everybody pastes a wrong key once. Each one after that doubles the pause, up to a bound. What
-comes in a pause is refused without being looked at, and does not count. Nobody's pause holds up another source, and
-those who are known already (the guard's memo) are not asked again. A key's id is no source: it is public, and whoever
-knows it could lock its owner out.
+What comes in a pause is refused without being looked at, and does not count. Those who are known already (the guard's
+memo) are not asked again. A key's id is no source: it is public, and whoever knows it could lock its owner out.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
-from typing import NamedTuple
 
+from shoal.core.attempts import Attempts
 from shoal.core.clock import Clock
 
 FREE = 10
@@ -23,42 +20,9 @@ KEPT = 4096
 """Sources that are remembered; the one that failed longest ago goes first."""
 
 
-class _Failures(NamedTuple):
-    times: int
-    last: float
-    until: float
-
-
-class Attempts:
-    """See the module.
-
-    Args:
-        clock: monotonic seconds.
-        kept: sources that are remembered.
-    """
-
-    def __init__(self, clock: Clock, kept: int = KEPT) -> None:
-        self._clock = clock
-        self._kept = kept
-        self._sources: OrderedDict[str, _Failures] = OrderedDict()
-
-    def pause(self, source: str) -> float:
-        """Seconds for which the source is not listened to; 0 if it is."""
-        known = self._sources.get(source)
-        return 0.0 if known is None else max(0.0, known.until - self._clock())
-
-    def failed(self, source: str) -> None:
-        """Wrong credentials came from there."""
-        now = self._clock()
-        known = self._sources.pop(source, None)
-        times = 1 if known is None or now - known.last > FORGET else known.times + 1
-        pause = min(LAST_PAUSE, FIRST_PAUSE * 2.0 ** min(times - FREE - 1, 30)) if times > FREE else 0.0
-        self._sources[source] = _Failures(times, now, now + pause)
-        if len(self._sources) > self._kept:
-            self._sources.popitem(last=False)
-
-    def __len__(self) -> int:
-        return len(self._sources)
+def attempts(clock: Clock, kept: int = KEPT) -> Attempts:
+    """The count of a guard."""
+    return Attempts(clock, free=FREE, first=FIRST_PAUSE, longest=LAST_PAUSE, forget=FORGET, kept=kept)
 
 
 def source_of(address: str) -> str:

@@ -26,7 +26,7 @@ from shoal.core.clock import Clock, monotonic
 from shoal.core.errors import PermissionDenied, TooManyAttempts, Unauthenticated, Unavailable
 from shoal.core.ports import Models
 from shoal.serving.gateway.guard import credentials, needs
-from shoal.serving.gateway.guard.attempts import Attempts, source_of
+from shoal.serving.gateway.guard.attempts import attempts, source_of
 from shoal.serving.gateway.guard.caller import Caller
 from shoal.serving.gateway.guard.needs import About, Need
 from shoal.serving.gateway.guard.sight import Sight, unknown
@@ -102,7 +102,7 @@ class Guard:
         self._clock = clock
         self._now = now
         self._keys: dict[str, KeyRecord] = {}
-        self._attempts = Attempts(clock)
+        self._attempts = attempts(clock)
         self._known: dict[bytes | None, Caller] = {}
         self._pages: dict[bytes | None, Caller] = {}
 
