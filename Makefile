@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HEAVY := .venv-heavy
 MLFLOW := .venv-mlflow
+AUDIT := .venv-audit
 PORT ?= 8080
 # What failed is run again by AGAIN="--last-failed --last-failed-no-failures none"; that nothing did is no failure (5).
 NONE = $(if $(AGAIN),|| [ $$? = 5 ])
 NODES := $(addprefix tests/,benchmarks chaos cli docs e2e node security testing)
 
-.PHONY: help install check lint types layers test test-nodes test-rooms test-long test-heavy test-python mlflow bench fuzz chaos mutate demo proto reference lock clean
+.PHONY: help install check lint types layers test test-nodes test-rooms test-long test-heavy test-python mlflow bench fuzz chaos mutate sbom audit demo proto reference lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -89,6 +90,17 @@ chaos: $(STAMP) ## harm a running node in every way, long form (hours): CAMPAIGN
 
 mutate: $(STAMP) ## change code in small wrong ways and see whether tests notice: SUBJECT= for one, SAMPLE= for fewer
 	$(BIN)/python -m tests.mutation.run $(if $(SUBJECT),--subject "$(SUBJECT)") $(if $(SAMPLE),--sample $(SAMPLE))
+
+sbom: $(STAMP) ## write what Shoal runs on as a bill of materials (CycloneDX) to dist/
+	$(BIN)/python tools/sbom.py dist
+
+$(AUDIT)/.installed: requirements-audit.lock
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.lock
+	@touch $@
+
+audit: $(AUDIT)/.installed ## ask whether holes are known in what is locked (MUST=1: fail where nobody can be asked)
+	$(AUDIT)/bin/python tools/audit.py $(if $(MUST),--must)
 
 proto: $(STAMP) ## make the protobuf messages again
 	$(BIN)/python tools/make_proto.py
