@@ -128,9 +128,7 @@ class Verifier:
 
 def _principal(issuer: Issuer, claims: dict[str, Any]) -> Principal:
     subject = str(claims["sub"])[:MAX_NAME]
-    name = next(
-        (claims[each] for each in ("preferred_username", "email", "name") if _is_text(claims.get(each))), subject
-    )
+    name = next((claims[each] for each in _NAMES if _is_text(claims.get(each))), subject)
     tenant = claims.get(issuer.tenant) if issuer.tenant else subject
     return Principal(
         id=f"{issuer.issuer}#{subject}",
