@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.core.model import Batching
-from shoal.serving.batching.policy import WORTH_SENDING, seconds_to_close
+from shoal.serving.batching.policy import seconds_to_close
 from shoal.serving.batching.queue import CallQueue
 from support.calls import RecordedCall
 
@@ -31,9 +31,9 @@ def test_a_batch_leaves_never_without_room_and_never_later_than_the_longest_wait
 
 
 @given(st.integers(1, 40), st.integers(0, 40), st.integers(1, 40))
-def test_behind_a_running_batch_only_a_worthwhile_one_is_sent(rows: int, ahead: int, size: int) -> None:
+def test_behind_a_running_batch_only_one_that_is_as_large_or_full_is_sent(rows: int, ahead: int, size: int) -> None:
     queue = CallQueue()
     for number in range(rows):
         queue.append(RecordedCall(number, arrived=0.0))
     wait = seconds_to_close(Batching(), queue, free=1, ahead=ahead, size=size, expected=0.0, now=9.0)
-    assert wait == (0 if rows >= size or rows >= WORTH_SENDING * ahead else inf)
+    assert wait == (0 if rows >= size or rows >= ahead else inf)

@@ -1,11 +1,14 @@
 """When a batch is closed. Pure: a function of the settings, of what waits, of the workers, and of the time.
 
 ``adaptive`` sends what is there as soon as a worker is idle: nobody waits while one is. Behind a batch that is still
-running it sends another one, so that the worker never waits for us, but only one that is worth it: a small batch sent
-early would have to wait for the worker all the same, and those who come meanwhile could not join it. What nobody waits
-for (classes batch and shadow) is never sent early: the next urgent call would have to wait for it. ``fixed`` is the
-literal collator: a full batch leaves at once, and a part of one when its first request has waited `max_wait_ms`, or
-earlier if a deadline in it would be missed.
+running it sends another one, so that the worker never waits for us, but only one that is as large: a smaller batch sent
+early would have to wait for the worker all the same, and those who come meanwhile could not join it. So callers who ask
+again when they are answered are served in two batches by turns; were the second one sent at a part of the first one's
+rows, it would be in three smaller ones. What nobody waits for (classes batch and shadow) is never sent early: the next
+urgent call would have to wait for it.
+
+``fixed`` is the literal collator: a full batch leaves at once, and a part of one when its first request has waited
+`max_wait_ms`, or earlier if a deadline in it would be missed.
 """
 
 from __future__ import annotations
@@ -19,10 +22,6 @@ from shoal.core.model import Batching
 
 MARGIN = 0.005
 """Seconds before a deadline at which a batch leaves at the latest, be it ever so fast."""
-
-
-WORTH_SENDING = 0.8
-"""How large a batch must be, measured by the one that runs in front of it, to be sent before that one is done."""
 
 
 class Waiting(Protocol):
@@ -58,7 +57,7 @@ def seconds_to_close(
     if free <= 0 or waiting.rows <= 0:
         return inf
     if settings.policy == "adaptive":
-        return 0.0 if ahead <= 0 or waiting.urgent >= min(size, ahead * WORTH_SENDING) else inf
+        return 0.0 if ahead <= 0 or waiting.urgent >= min(size, ahead) else inf
     if waiting.rows >= size:
         return 0.0
     calls = waiting.head(size)
