@@ -17,7 +17,7 @@ from chaos.harness.sizes import PATIENCE, size
 from fuzz import node_inputs
 from support.faulty_models import faulty_model
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(PATIENCE)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(max(PATIENCE, 600))]
 
 BESIDE = 20
 """Good requests per second."""
@@ -25,7 +25,7 @@ BESIDE = 20
 
 def test_typed_inputs(tmp_path: Path) -> None:
     """REST bodies and RPC messages whose form is kept and whose content is not; two in three are REST."""
-    count = size(2_000, 100_000)
+    count = size(100_000, 1_000_000)
     seen: Counter[object] = Counter()
     with fuzzed(tmp_path, "typed_inputs", count) as chaos, chaos.load(right("oracle"), rate=BESIDE):
         with closing(HTTPConnection("127.0.0.1", chaos.node.port, timeout=20)) as link:
@@ -38,7 +38,7 @@ def test_typed_inputs(tmp_path: Path) -> None:
 
 def test_raw_inputs(tmp_path: Path) -> None:
     """Streams of HTTP/1.1 and of HTTP/2, on a connection each."""
-    count = size(600, 10_000)
+    count = size(10_000, 100_000)
     seen: Counter[bytes] = Counter()
     with fuzzed(tmp_path, "raw_inputs", count, hidden=4) as chaos, chaos.load(right("oracle"), rate=BESIDE):
         for number in range(count):
