@@ -36,15 +36,24 @@ def manifest(**files: bytes) -> dict[str, Any]:
 
 
 class World:
-    """See the module. Requests run on one event loop, which stands still between them."""
+    """See the module. Requests run on one event loop, which stands still between them.
+
+    Attributes:
+        certificate: the name in the certificate that requests come with, as TLS would tell it; "" for none.
+    """
 
     def __init__(self, control: Control, runner: asyncio.Runner) -> None:
         self.control = control
         self.watch = FeedWatch(control.registry.position, control.settings.waiters)
         self.app = create_app(control, watch=self.watch)
+        self.certificate = ""
         self._runner = runner
-        transport = httpx.ASGITransport(app=self.app)
+        transport = httpx.ASGITransport(app=self._connected)
         self.http = httpx.AsyncClient(transport=transport, base_url=HOST)
+
+    async def _connected(self, scope: Any, receive: Any, send: Any) -> None:
+        scope["state"] = {"certificate": self.certificate}
+        await self.app(scope, receive, send)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(work)

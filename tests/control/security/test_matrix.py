@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from shoal.control.api.app import api
 from shoal.control.security.guard import names_of
 from shoal.control.security.rules import RULES, Where
-from support.control_world import manifest, sha256
+from support.control_world import manifest, sha256, world
 from support.keyed import Keyed
 
 COLUMNS = ("caller", "viewer", "engineer", "qa", "owner", "admin", "node", "nobody", "foreign")
@@ -84,13 +85,18 @@ def expected() -> Iterator[tuple[str, str, str]]:
         yield from ((f"{method} {path}", column, cell) for column, cell in zip(COLUMNS, cells, strict=True))
 
 
-@pytest.fixture
-def keys(keyed: Keyed) -> dict[str, str]:
-    """A key for each column."""
+def prepare(keyed: Keyed) -> None:
+    """What the routes are asked about."""
     keyed.world.push(CONTENT)
     keyed.world.push(b"r2")
     keyed.world.move("production", 1)
     assert keyed.world.ask("PUT", "/v1/namespaces/other", json={}).status_code == 200
+
+
+@pytest.fixture
+def keys(keyed: Keyed) -> dict[str, str]:
+    """A key for each column."""
+    prepare(keyed)
     roles = {role: keyed.key(role) for role in ("caller", "viewer", "engineer", "qa", "owner")}
     others = {"node": keyed.key("node", namespace="*"), "foreign": keyed.key("owner", namespace="other")}
     return {**roles, **others, "admin": keyed.admin, "nobody": ""}
@@ -108,10 +114,27 @@ def test_nothing_is_open_but_health() -> None:
 
 
 def test_every_cell_is_answered_as_expected(keyed: Keyed, keys: dict[str, str]) -> None:
+    answered_as_expected(keyed, keys)
+
+
+def test_a_certificates_name_is_answered_as_a_key_of_the_same_grants(tmp_path: Path) -> None:
+    grants = {role: [{"permissions": [role]}] for role in ("caller", "viewer", "engineer", "qa", "owner")}
+    grants |= {role: [{"permissions": [role], "namespace": "*"}] for role in ("admin", "node")}
+    grants["foreign"] = [{"permissions": ["owner"], "namespace": "other"}]
+    with world(tmp_path, certificates={f"{column}.example": each for column, each in grants.items()}) as made:
+        made.certificate = "admin.example"
+        keyed = Keyed(made)
+        prepare(keyed)
+        answered_as_expected(keyed, dict.fromkeys(COLUMNS, ""))
+
+
+def answered_as_expected(keyed: Keyed, keys: dict[str, str]) -> None:
+    """Each column asks with its key, and over a connection with a certificate of its name."""
     wrong, cells = [], 0
     for route, column, cell in expected():
         method, path = _ready(keyed, route).split(" ")
         content = b"another" if method in ("PUT", "POST", "PATCH") else None
+        keyed.world.certificate = f"{column}.example"
         answer = keyed.ask(keys[column], method, path, params=QUERY.get(route), content=content)
         status, cells = answer.status_code, cells + 1
         right = status not in (401, 403, 404, 421, 429) and status < 500 if cell == THROUGH else status == STATUS[cell]

@@ -46,6 +46,7 @@ from shoal.control.security.guard import Guard
 from shoal.control.security.tokens import tokens_of
 from shoal.core.clock import Clock, monotonic
 from shoal.core.errors import InvalidInput, NotFound, PermissionDenied, ShoalError
+from shoal.core.settings.auth import certified
 from shoal.core.version import __version__
 
 ABOUT = """\
@@ -81,17 +82,17 @@ def create_app(
         lambda actor, action, namespace, subject, detail: registry.deny(actor, action, namespace, subject, detail),
         clock=clock,
     )
-    issuers = control.settings.issuers
-    mode = "keys" if issuers and control.settings.auth == "auto" else control.settings.auth
-    others = (*others, *tokens_of([each.value for each in issuers]))
-    desk = Desk(mode, authenticator, denials, others=others, backoff=Backoff(clock))
+    settings = control.settings
+    others = (*others, *tokens_of([each.value for each in settings.issuers]))
+    names = certified(settings.certificates)
+    desk = Desk(settings.asking, authenticator, denials, others=others, certified=names, backoff=Backoff(clock))
     app = api()
     app.state.desk = desk
     app.state.control = control
-    app.state.uploads = anyio.CapacityLimiter(control.settings.uploads)
-    app.state.watch = watch or FeedWatch(control.registry.position, control.settings.waiters)
+    app.state.uploads = anyio.CapacityLimiter(settings.uploads)
+    app.state.watch = watch or FeedWatch(control.registry.position, settings.waiters)
     inner = Replays(_Announcing(app, app.state.watch), clock=clock)
-    return Boundary(Guard(inner, app.routes, desk), control.settings.names)
+    return Boundary(Guard(inner, app.routes, desk), settings.names)
 
 
 def api() -> FastAPI:

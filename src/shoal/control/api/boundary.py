@@ -1,7 +1,7 @@
 """The outermost shell of the control API: who may call at all, and what happens to errors that nobody expected.
 
-The control port has no passwords yet; what keeps others away is that only this machine reaches it. A browser on this
-machine could be made to reach it by any page it shows, so requests that come from other sites are refused:
+A browser could be made to call it by any page that it shows, and adds by itself what lets it in: a password, a
+certificate, or being on this machine. So requests that come from other sites are refused:
 
     Host            must be a loopback name, or one that the settings name: a foreign name that resolves to this machine
                     (DNS rebinding) does not get in
@@ -24,6 +24,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shoal.control.api import problems
+from shoal.control.security.credentials import PAGE
 from shoal.core.errors import PermissionDenied, ShoalError
 from shoal.core.settings.node import is_loopback
 
@@ -120,4 +121,5 @@ class _Answering:
         if self._started:
             logger.error("an answer broke off", extra={"request_id": self.request_id}, exc_info=error)
             raise error
-        await problems.to_response(error, self.request_id)(scope, receive, self.send)
+        page = scope["state"].get(PAGE, False)
+        await problems.to_response(error, self.request_id, page=page)(scope, receive, self.send)

@@ -22,6 +22,9 @@ from shoal.core.routes import Feed, NodeStatus, Route
 Json = dict[str, Any]
 
 REF = "#/components/schemas/{name}"
+SECURITY: Json = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key, or a token of a trusted issuer."}
+}
 BINARY: Json = {"schema": {"type": "string", "format": "binary"}}
 TYPES: tuple[Any, ...] = (
     Problem, AccessTable, Manifest, Model, Namespace, NewVersion, StageMove, Version, Feed, NodeStatus, Route,
@@ -77,7 +80,8 @@ def document(app: FastAPI) -> Json:
         title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
     )
     _, schemas = msgspec.json.schema_components(TYPES, ref_template=REF)
-    made.setdefault("components", {})["schemas"] = schemas
+    made["components"] = {"schemas": schemas, "securitySchemes": SECURITY}
+    made["security"] = [{name: []} for name in SECURITY]
     return made
 
 

@@ -22,6 +22,7 @@ from shoal.core.errors import InternalError, InvalidInput, NotFound, PermissionD
 logger = logging.getLogger(__name__)
 
 MAX_TEXT = 2048
+PAGE_CHALLENGE = 'Basic realm="shoal control: any name, and an API key", charset="UTF-8"'
 STATUSES: dict[str, int] = {
     "invalid_input": 400,
     "config_error": 400,
@@ -76,13 +77,22 @@ def status_of(error: ShoalError) -> int:
     return STATUSES.get(error.code, 500)
 
 
-def to_response(error: ShoalError, request_id: str) -> Response:
-    """The answer that tells of an error; a bug of ours is also logged."""
+def to_response(error: ShoalError, request_id: str, *, page: bool = False) -> Response:
+    """The answer that tells of an error; a bug of ours is also logged.
+
+    Args:
+        error: what went wrong.
+        request_id: of the request.
+        page: whether a browser that opens a page is to ask for a key.
+    """
     status = status_of(error)
     if status == 500:
         logger.error("internal error", extra={"request_id": request_id}, exc_info=error)
     told = Problem(short(error.message), error.code, short(error.hint), short(error.field), request_id)
-    return Response(msgspec.json.encode(told), status, _headers(error), "application/json")
+    answer = Response(msgspec.json.encode(told), status, _headers(error), "application/json")
+    if page and error.code == "unauthenticated":
+        answer.headers.append("www-authenticate", PAGE_CHALLENGE)
+    return answer
 
 
 def unexpected(error: Exception) -> InternalError:

@@ -1,4 +1,5 @@
-"""HTTP/1.1 of the control port: uvicorn's, whose heads are bounded in size and must come in time.
+"""HTTP/1.1 of the control port: uvicorn's, whose heads are bounded in size and must come in time, and which tells whom
+a client's certificate names.
 
 A connection that has begun to send a head, or was opened and sends none, is closed after `HEAD_SECONDS`; so nobody
 holds connections by sending slowly. Bodies have their own time limits (`bodies`), answered connections uvicorn's.
@@ -9,6 +10,9 @@ from __future__ import annotations
 import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from shoal.control.security.credentials import CERTIFICATE
+from shoal.core.tls import peer_name
 
 HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
@@ -21,6 +25,7 @@ class PromptProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.app_state = {**self.app_state, CERTIFICATE: peer_name(transport.get_extra_info("peercert"))}
         self._watch()
 
     def data_received(self, data: bytes) -> None:

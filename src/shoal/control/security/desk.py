@@ -6,8 +6,7 @@ only this machine does, is everybody. Once there was a key it stays on, also whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
 from shoal.control.audit.denials import Denials
 from shoal.control.caller import Caller
@@ -17,8 +16,7 @@ from shoal.control.security.rules import Outcome, Rule, Target, Where, judge
 from shoal.core import keys
 from shoal.core.access import ANY, EVERYBODY, Permission, Principal
 from shoal.core.errors import NotFound, PermissionDenied, ShoalError, TooManyAttempts, Unauthenticated
-
-Mode = Literal["auto", "none", "keys"]
+from shoal.core.settings.control import AuthMode
 
 
 class Hidden(NotFound):
@@ -36,22 +34,25 @@ class Desk:
         mode: ``auto``: on as soon as there is a key; ``none``: never; ``keys``: always.
         own: the authenticator of keys.
         others: of other kinds of credentials.
+        certified: who the names in clients' certificates are.
         backoff: of those who fail.
         denials: where it is written down.
     """
 
     def __init__(
         self,
-        mode: Mode,
+        mode: AuthMode,
         own: KeyAuthenticator,
         denials: Denials,
         *,
         others: Sequence[Authenticator] = (),
+        certified: Mapping[str, Principal] | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._mode = mode
         self._keys = own
         self._kinds: tuple[Authenticator, ...] = (own, *others)
+        self._certified = certified or {}
         self._denials = denials
         self._backoff = backoff or Backoff()
 
@@ -64,12 +65,13 @@ class Desk:
         """A key was made or revoked: it counts from the next request on."""
         self._keys.forget()
 
-    def admit(self, credential: str, source: str, route: str, request: str) -> Principal:
+    def admit(self, credential: str, source: str, route: str, request: str, certificate: str = "") -> Principal:
         """Who shows this credential ("" for none).
 
         Args:
             source: the address that the request came from.
             route, request: for the record of a failure.
+            certificate: the name in the certificate that TLS has verified; it counts where there is no credential.
 
         Raises:
             Unauthenticated: nobody who is known.
@@ -77,11 +79,12 @@ class Desk:
         if not self.is_on:
             return EVERYBODY
         try:
-            return self._known(credential)
+            return self._known(credential, certificate)
         except Unauthenticated as error:
             told = self._failed(credential, source, error)
             if not isinstance(told, TooManyAttempts):
                 detail: dict[str, str] = {"route": route, "source": source, "reason": error.message}
+                detail |= {"certificate": certificate} if certificate else {}
                 self._denials.record("", "authenticate", "", _id(credential), detail, request)
             raise told from None
 
@@ -92,7 +95,9 @@ class Desk:
         detail = {"reason": error.message}
         self._denials.record(caller.principal.id, route, namespace, subject, detail, caller.request)
 
-    def _known(self, credential: str) -> Principal:
+    def _known(self, credential: str, certificate: str) -> Principal:
+        if not credential and certificate in self._certified:
+            return self._certified[certificate]
         if not credential:
             hint = "set SHOAL_API_KEY, or name a file with `shoal --key-file FILE`"
             raise Unauthenticated("this control wants an API key", hint=hint)

@@ -1,7 +1,5 @@
 """The desk in front of the application: nobody gets to a route, or learns whether there is one, who may not.
 
-    Authorization: Bearer KEY     or     x-api-key: KEY
-
 Who asks is known to all that is inside, for as long as the request lasts (`control.caller`).
 """
 
@@ -16,12 +14,12 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shoal.control.caller import CALLER, Caller
+from shoal.control.security.credentials import CERTIFICATE, PAGE, PAGES, credential
 from shoal.control.security.desk import Desk, Hidden, check
 from shoal.control.security.rules import RULES, Rule, Target, Where, target_of
 from shoal.core.access import Principal
-from shoal.core.errors import InternalError, PermissionDenied, Unauthenticated
+from shoal.core.errors import InternalError, PermissionDenied
 
-KEY_HEADER = "x-api-key"
 NOBODY = Principal("", "nobody")
 
 
@@ -44,6 +42,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         name, rule, target = self._find(scope)
+        scope["state"][PAGE] = name in PAGES
         caller = None
         if rule is None or rule.where is not Where.OPEN:
             caller = await anyio.to_thread.run_sync(self._let_in, scope, name, rule, target)
@@ -55,11 +54,13 @@ class Guard:
             CALLER.reset(token)
 
     def _let_in(self, scope: Scope, name: str, rule: Rule | None, target: Target | None) -> Caller:
-        request = str(scope["state"]["request_id"])
+        state = scope["state"]
+        request = str(state["request_id"])
         token = CALLER.set(Caller(NOBODY, request))
         try:
             source = (scope.get("client") or ("", 0))[0]
-            principal = self._desk.admit(credential(Headers(scope=scope)), source, name, request)
+            shown, certificate = credential(Headers(scope=scope), page=state[PAGE]), state.get(CERTIFICATE, "")
+            principal = self._desk.admit(shown, source, name, request, certificate)
             caller = Caller(principal, request)
             if rule is not None:
                 self._check(caller, rule, target, name)
@@ -89,22 +90,6 @@ class Guard:
                 query = QueryParams(scope["query_string"])
                 return name, rule, target_of(rule, found["path_params"], query) if rule else None
         return "", None, None
-
-
-def credential(headers: Headers) -> str:
-    """What a request shows, "" if it shows nothing.
-
-    Raises:
-        Unauthenticated: it shows two different things, or something that is no key.
-    """
-    given = headers.get("authorization", "")
-    kind, _, text = given.partition(" ")
-    if given and kind.lower() != "bearer":
-        return given
-    keys = {each.strip() for each in (text, headers.get(KEY_HEADER, "")) if each.strip()}
-    if len(keys) > 1:
-        raise Unauthenticated("the request shows two different keys", hint=f"leave out {KEY_HEADER}")
-    return keys.pop() if keys else ""
 
 
 def flat(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:

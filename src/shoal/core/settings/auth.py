@@ -49,6 +49,15 @@ class GrantSettings(BaseModel):
     model: str = Field(ANY, description="Of which model or service; `*` is all of them.")
 
 
+Certificates = dict[str, tuple[GrantSettings, ...]]
+"""What names in clients' certificates grant."""
+
+
+def certified(certificates: Certificates) -> dict[str, Principal]:
+    """Who the names in clients' certificates are."""
+    return {name: Principal(name, name, _grants(each), name) for name, each in certificates.items()}
+
+
 def _grants(settings: tuple[GrantSettings, ...]) -> tuple[Grant, ...]:
     return tuple(Grant(each.permissions, each.namespace, each.model) for each in settings)
 
@@ -89,7 +98,7 @@ class AuthSettings(BaseModel):
         None, description="File with the keys that are let in (`shoal keys create --file`), instead of control's."
     )
     issuers: tuple[IssuerSettings, ...] = Field((), description="Issuers whose tokens are let in, too.")
-    certificates: dict[str, tuple[GrantSettings, ...]] = Field(
+    certificates: Certificates = Field(
         {},
         description="What names in clients' certificates grant, with `tls_client_ca`: the first URI, DNS name or "
         "e-mail address of one, else its common name. A key or a token that is sent, too, counts instead.",
@@ -104,7 +113,7 @@ class AuthSettings(BaseModel):
     @property
     def certified(self) -> dict[str, Principal]:
         """Who the names in clients' certificates are."""
-        return {name: Principal(name, name, _grants(each), name) for name, each in self.certificates.items()}
+        return certified(self.certificates)
 
     @property
     def off(self) -> bool:

@@ -14,12 +14,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shoal.core.settings import safety
-from shoal.core.settings.auth import IssuerSettings
+from shoal.core.settings.auth import Certificates, IssuerSettings
 from shoal.core.settings.node import is_loopback
 from shoal.core.settings.processes import read_file, validated
 from shoal.core.settings.safety import Finding
 from shoal.core.tls import ClientRule, TlsFiles, files_of
 
+AuthMode = Literal["auto", "none", "keys"]
 PREFIX = "SHOAL_CONTROL_"
 HOME_VARIABLE = "SHOAL_HOME"
 DEFAULT_HOME = Path("~/.shoal")
@@ -51,12 +52,17 @@ class ControlSettings(BaseModel):
     names: tuple[str, ...] = Field(
         (), description="Names besides this machine's loopback names by which a proxy in front may call it."
     )
-    auth: Literal["auto", "none", "keys"] = Field(
+    auth: AuthMode = Field(
         "auto",
         description="Who needs an API key: `auto`, everybody as soon as there is one; `keys`, always; `none`, nobody.",
     )
     issuers: tuple[IssuerSettings, ...] = Field(
         (), description="OpenID Connect issuers whose tokens are taken, too; then `auto` is `keys`."
+    )
+    certificates: Certificates = Field(
+        {},
+        description="What names in clients' certificates grant, with `tls_client_ca`; then `auto` is `keys`. A key or "
+        "a token that is sent, too, counts instead.",
     )
     trust: bool = Field(
         False,
@@ -83,6 +89,11 @@ class ControlSettings(BaseModel):
     def folder(self) -> Path:
         """The home with `~` read."""
         return self.home.expanduser().absolute()
+
+    @property
+    def asking(self) -> AuthMode:
+        """Who needs a credential: `auto` is settled where somebody is let in whom the registry does not know."""
+        return "keys" if self.auth == "auto" and (self.issuers or self.certificates) else self.auth
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -131,6 +142,7 @@ def judged_control_settings(
     settings = validated(ControlSettings, values, "control-settings.md")
     findings = [
         _bind(settings),
+        safety.certificates("certificates", bool(settings.certificates), settings.tls_client_ca is not None),
         safety.private_key(settings.tls_key or settings.tls_cert),
         safety.settings_file(path, said),
         safety.arguments(overrides),

@@ -217,7 +217,7 @@ def judged_node_settings(
     settings = validated(NodeSettings, values, "settings.md")
     findings = [
         _bind(settings),
-        _certificates(settings),
+        safety.certificates("auth.certificates", bool(settings.auth.certificates), settings.tls_client_ca is not None),
         safety.private_key(settings.tls_key or settings.tls_cert),
         safety.settings_file(path, said),
         safety.arguments(overrides),
@@ -261,15 +261,6 @@ def _bind(settings: NodeSettings) -> Finding:
     told = f"refusing to listen on {settings.host}: nobody is authenticated there"
     hint = "ask for keys (`auth: {mode: keys}`), listen on 127.0.0.1 behind a proxy that does, or say --allow-remote"
     return Finding("data port", "fail", told, hint, "host")
-
-
-def _certificates(settings: NodeSettings) -> Finding:
-    """Names in certificates grant something only where certificates are asked for and verified."""
-    if settings.auth.certificates and settings.tls_client_ca is None:
-        told = "auth.certificates grants something to clients' certificates, and no client is asked for one"
-        hint = "name the authorities with tls_client_ca"
-        return Finding("client certificates", "fail", told, hint, "auth.certificates")
-    return Finding("client certificates", "ok", "asked for" if settings.tls_client_ca else "not asked for")
 
 
 def _clear_text(settings: NodeSettings) -> Finding:

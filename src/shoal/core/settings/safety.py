@@ -95,6 +95,20 @@ def private_key(path: Path | None) -> Finding:
     return Finding("TLS key", "ok", f"{path} is not for everybody")
 
 
+def certificates(field: str, granted: bool, asked: bool) -> Finding:
+    """Names in certificates grant something only where certificates are asked for and verified.
+
+    Args:
+        field: of the settings, that says what they grant.
+        granted: whether it says anything.
+        asked: whether there are authorities of clients.
+    """
+    if granted and not asked:
+        told = f"{field} grants something to clients' certificates, and no client is asked for one"
+        return Finding("client certificates", "fail", told, "name the authorities with tls_client_ca", field)
+    return Finding("client certificates", "ok", "asked for" if asked else "not asked for")
+
+
 def surroundings(folder: Path) -> list[Finding]:
     """Whose the home is, and who runs this."""
     return [home(folder), user()]

@@ -50,6 +50,17 @@ def test_another_name_is_nobody(name: str) -> None:
         guard().tenant(asked, asked.headers, "iris")
 
 
+@pytest.mark.parametrize(("site", "counts"), [("same-origin", True), ("none", True), ("same-site", False),
+                                              ("cross-site", False), ("", False)])  # fmt: skip
+def test_a_browser_asks_nothing_for_other_sites(site: str, counts: bool) -> None:
+    asked = Shown("batch.example", {b"sec-fetch-site": site.encode()})
+    if counts:
+        assert guard().tenant(asked, asked.headers, "iris") == "batch"
+        return
+    with pytest.raises(Unauthenticated):
+        guard().tenant(asked, asked.headers, "iris")
+
+
 def test_what_is_sent_counts_instead() -> None:
     asked = Shown("batch.example", {b"authorization": b"Bearer shoal_nonsense"})
     with pytest.raises(Unauthenticated):

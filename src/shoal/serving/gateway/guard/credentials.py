@@ -7,9 +7,9 @@ whoever asks them to; so it counts for what changes nothing, and for what a page
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
+
+from shoal.core.wire.basic import password
 
 AUTHORIZATION = b"authorization"
 API_KEY = b"x-api-key"
@@ -36,6 +36,11 @@ def basic_counts(method: bytes, headers: Mapping[bytes, bytes]) -> bool:
     return method in SAFE or headers.get(b"sec-fetch-site") == b"same-origin"
 
 
+def certificate_counts(method: bytes, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a certificate counts: a browser shows it for other sites, too; programs name no site."""
+    return method in SAFE or headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin")
+
+
 def text_of(value: bytes) -> str:
     """The key or token in a header's value.
 
@@ -47,17 +52,10 @@ def text_of(value: bytes) -> str:
     scheme, _, rest = value.partition(b" ")
     kind = scheme.lower()
     if kind == b"basic":
-        rest = _password(rest)
+        rest = password(rest)
     elif kind != b"bearer":
         raise ValueError("send `Authorization: Bearer` with an API key or a token")
     try:
         return rest.strip().decode("ascii")
     except UnicodeDecodeError:
         raise ValueError("the credential holds characters that no key or token has") from None
-
-
-def _password(encoded: bytes) -> bytes:
-    try:
-        return base64.b64decode(encoded.strip(), validate=True).partition(b":")[2]
-    except binascii.Error:
-        raise ValueError("the credential is not what Basic authentication promises") from None

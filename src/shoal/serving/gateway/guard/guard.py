@@ -182,7 +182,8 @@ class Guard:
             raise Unavailable("it is not known yet who may ask: control has not told", retry_after=1.0)
         value = credentials.presented(headers)
         if value is None:
-            if self._certified and (shown := self._certified.get(asked.certificate())) is not None:
+            shown = self._certified.get(asked.certificate()) if self._certified else None
+            if shown is not None and credentials.certificate_counts(asked.method, headers):
                 return shown
             raise Unauthenticated("this needs an API key or a token", hint="send it as `Authorization: Bearer KEY`")
         basic = credentials.is_basic(value)
