@@ -75,7 +75,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         readable: files and folders to read, beyond those of system and interpreter.
         writable: folders to write, beyond its own.
         network: whether it may use the network.
-        listens: whether it may have Unix sockets, as it serves on one.
         user: its user and group id; None: as it was started.
         processes, open_files, file_bytes: see `Rules`.
     """
@@ -85,7 +84,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     network: bool = False
-    listens: bool = False
     user: int | None = None
     processes: int = 512
     open_files: int = 4096

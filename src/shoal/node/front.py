@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from google.protobuf.internal import api_implementation
 
@@ -15,7 +15,7 @@ from shoal.node.access import Access
 from shoal.node.asking import Asking
 from shoal.node.control import control_key
 from shoal.serving.gateway.application import Application
-from shoal.serving.gateway.endpoints.apps import AppProxy
+from shoal.serving.gateway.endpoints.apps import Apps
 from shoal.serving.gateway.endpoints.rest import Expose
 from shoal.serving.gateway.quotas import Quotas
 from shoal.serving.gateway.sockets.listener import Listener
@@ -31,7 +31,7 @@ class Front:
         metrics: of the process.
         expose: answers `/metrics`.
         control: where control answers that says whom to let in; None where the models are files.
-        apps: full-custom apps by model name; may change later.
+        apps: knows the way to full-custom apps.
 
     Raises:
         ConfigError: protobuf runs on a backend that is not safe to serve with.
@@ -45,7 +45,7 @@ class Front:
         metrics: Metrics,
         expose: Expose,
         control: Callable[[], str] | None = None,
-        apps: Mapping[str, AppProxy] | None = None,
+        apps: Apps | None = None,
     ) -> None:
         _refuse_slow_protobuf()
         self._settings = settings

@@ -10,6 +10,7 @@ from shoal.core.settings.node import NodeSettings
 from shoal.monitor.exposition import expose
 from shoal.node.control import FoundControl
 from shoal.node.front import Front
+from shoal.node.roles.apps import NearbyApps
 from shoal.node.roles.peers import directory_of
 from shoal.node.roles.telling import Teller, TreeMetrics
 from shoal.node.tree.plan import LOADED, Membership
@@ -43,12 +44,14 @@ class GatewayNode:
         )
         self._teller = Teller(member, self._own) if member else None
         self._tree = TreeMetrics(member, self._own) if member else None
+        self._apps = NearbyApps(settings)
         self._front = Front(
             settings,
             self.models,
             metrics=self.metrics,
             expose=self._tree.expose if self._tree else lambda tell: tell(*self._own()),
             control=None if everywhere and not settings.control else lambda: settings.control or self._found.url,
+            apps=self._apps,
         )
 
     @property
@@ -71,6 +74,7 @@ class GatewayNode:
     async def stop(self, grace: float) -> bool:
         """See `running.Role`."""
         whole = await self._front.stop(grace)
+        await self._apps.close()
         if self._teller:
             await self._teller.stop()
         if self._tree:

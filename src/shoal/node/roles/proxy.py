@@ -9,6 +9,7 @@ from shoal.control.folder import Problem
 from shoal.core.metrics import Metrics
 from shoal.core.settings.node import NodeSettings
 from shoal.node.content import Content, metrics_of
+from shoal.node.roles.apps import folder_of
 from shoal.node.roles.operations import Operations
 from shoal.node.roles.peers import Shares, listen
 from shoal.node.roles.telling import Teller
@@ -33,7 +34,6 @@ class ProxyNode:
         self.settings = settings
         self.metrics = Metrics()
         self._content = _content(settings, self.metrics, paths, member)
-        self._content.apps.reachable = False
         self.models = self._content.models
         name = member.name if member else settings.name
         self._server = ProxyServer(self.models, name=name, metrics=self.metrics)
@@ -62,6 +62,7 @@ class ProxyNode:
         if self._teller:
             await self._teller.start()
         self.url = await listen(self._server, self.settings)
+        self._content.apps.listen_in(folder_of(self.settings))
         await self._content.start(self.url)
 
     async def stop(self, grace: float) -> bool:

@@ -4,6 +4,7 @@ Below the run folder, which only its owner can enter:
 
     NAME.json            the settings of a process: what is secret in them is in no argument and no variable
     proxies/NAME.sock    where a proxy listens for gateways
+    proxies/NAME.apps/   where its full-custom apps listen
     metrics/NAME.sock    where a process tells its metrics
     loaded               there once every proxy has loaded what is to be there from the start
 """

@@ -5,7 +5,7 @@
            └── gateway-1 .. N   share the data port; find the proxies in the run folder
 
 What dies is started again. At the end the gateways finish first, then the proxies, whom they ask; control goes last. If
-this process is killed, the kernel ends all of them with it.
+this process is killed, the kernel ends all of them with it; its run folder goes when the next one starts.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import asyncio
 import logging
 import os
 import socket
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shoal.core.scratch import Scratch
 from shoal.core.settings.node import NodeSettings
 from shoal.node.control import OwnControl
 from shoal.node.tree import plan
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PREFIX = "shoal-run-"
+"""Of the run folder's name."""
 SPARE_SECONDS = 5.0
 """How much longer than its grace a process may take to end."""
 
@@ -53,7 +55,7 @@ class Tree:
         self.proxies: list[Kept] = []
         self._paths = paths
         self._control = None if paths or settings.control else OwnControl(settings)
-        self._folder = tempfile.TemporaryDirectory(prefix="shoal-", ignore_cleanup_errors=True)
+        self._scratch = Scratch(PREFIX)
         self._reserved: list[socket.socket] = []
         self._port = settings.port
 
@@ -79,7 +81,7 @@ class Tree:
         self._port = self._reserved[0].getsockname()[1]
         if self._control is not None:
             await self._control.start()
-        folder = Path(self._folder.name)
+        folder = self._scratch.path
         for part in (plan.PROXIES, plan.METRICS):
             (folder / part).mkdir(mode=0o700)
         self.proxies = [_kept(member) for member in plan.proxies(self.settings, self._paths, folder, self._port)]
@@ -100,7 +102,7 @@ class Tree:
             await self._control.stop()
         for each in self._reserved:
             each.close()
-        self._folder.cleanup()
+        self._scratch.close()
         return whole
 
 

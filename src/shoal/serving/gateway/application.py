@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from shoal.core.errors import NotFound
 from shoal.core.metrics import Metrics
 from shoal.core.ports import Models
-from shoal.serving.gateway.endpoints.apps import AppProxy
+from shoal.serving.gateway.endpoints.apps import Apps
 from shoal.serving.gateway.endpoints.grpc_health import HealthService
 from shoal.serving.gateway.endpoints.grpc_services import rpc_methods
 from shoal.serving.gateway.endpoints.health import Health
@@ -29,7 +27,7 @@ class Application:
         models: what is served.
         metrics: where refusals are counted (`shoal_refused_total{code}`).
         expose: tells the metrics as text and its content type, now or later.
-        apps: full-custom apps by model name; may change later.
+        apps: knows the way to the full-custom apps of models; by default there are none.
         guard: knows who may do what; by default everybody may do everything.
         quotas: count what tenants ask for; by default nobody counts.
         domain: whose sub-domains are services; "" for none.
@@ -48,7 +46,7 @@ class Application:
         *,
         metrics: Metrics,
         expose: Expose,
-        apps: Mapping[str, AppProxy] | None = None,
+        apps: Apps | None = None,
         guard: Guard | None = None,
         quotas: Quotas | None = None,
         domain: str = "",

@@ -9,13 +9,13 @@ the cold way: split, decode, check, match. A path that nobody knows is answered 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
 from shoal.core.call import Format
-from shoal.core.errors import NotFound, ShoalError
+from shoal.core.errors import NotFound, ShoalError, Unavailable
+from shoal.core.model import ModelState
 from shoal.core.ports import Models
 from shoal.serving.gateway import lookup, paths, problems
-from shoal.serving.gateway.endpoints.apps import AppProxy
+from shoal.serving.gateway.endpoints.apps import Apps
 from shoal.serving.gateway.endpoints.docs_pages import DocsPages
 from shoal.serving.gateway.endpoints.health import Health
 from shoal.serving.gateway.endpoints.repository import Repository
@@ -49,7 +49,7 @@ class Router:
         health: whether the node is ready.
         repository: runs loads and unloads.
         expose: tells the metrics as text and its content type, now or later.
-        apps: the full-custom app of a model by the model's name; may change while the router lives.
+        apps: knows the way to the full-custom apps of models.
         seeker: looks for models that are not known here.
         guard: knows who may do what.
         quotas: count what tenants ask for, or None.
@@ -67,7 +67,7 @@ class Router:
         health: Health,
         repository: Repository,
         expose: Expose,
-        apps: Mapping[str, AppProxy],
+        apps: Apps,
         seeker: Seeker,
         guard: Guard,
         quotas: Quotas | None,
@@ -110,7 +110,7 @@ class Router:
             route, params = self._table.find(exchange.method.decode("latin-1"), segments)
         name = params.get("model", "")
         models = self._guard.admit(exchange, exchange.headers, route.need, self._models, name)
-        if not name or route is self._app_route:
+        if not name:
             route.handler(exchange, params, models)
         else:
             self._seeker.run(
@@ -123,14 +123,19 @@ class Router:
 
     def _app(self, exchange: Exchange, params: Params, models: Models) -> None:
         name = params["model"]
-        app = self._apps.get(name)
+        handle = lookup.find(models, name)
+        app = self._apps.get(handle.spec.name)
         if app is None:
-            raise NotFound(f"model {name!r} has no app", hint="an app is named in the model's model.yaml")
+            if not handle.spec.app and handle.state is ModelState.READY:
+                raise NotFound(f"model {name!r} has no app", hint="an app is named in the model's model.yaml")
+            hint = "an app runs while its model does; gateways reach those of proxies on their own machine"
+            raise Unavailable(f"no app of model {name!r} is running here", hint=hint, retry_after=1.0)
         path, mark, query = bytes(exchange.target).partition(b"?")
         depth = 6 if paths.split(path)[:1] == ("ns",) else 4
         below = path.split(b"/", depth)[depth:]
         hidden = CREDENTIALS if self._guard.on else frozenset()
-        app.handle(exchange, b"/" + b"".join(below) + mark + query, hidden)
+        rest = b"/" + b"".join(below) + mark + query
+        app.handle(exchange, rest, hidden, seconds=handle.spec.limits.timeout_seconds)
 
     def _inference_routes(self) -> list[Route]:
         return [

@@ -1,7 +1,9 @@
 """The parent's side of a full-custom app: its process, started again when it dies.
 
-The app listens on a Unix socket in a folder that only this user can enter; the gateway hands requests on to it. An app
-that crashes is away until it is back, and nobody but its callers notices.
+The app listens on a Unix socket in a folder that only this user can enter; the gateway hands requests on to it. The
+socket is made by the app's process before it gives up its rights and runs any of the user's code, so an app with a user
+of its own needs no way to it, and none can put another in its place. An app that crashes is away until it is back, and
+nobody but its callers notices.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class AppProcess:
 
     Args:
         spec: a model whose `app` is set.
-        socket_path: where the app is to listen, in a folder for it alone; at most some 100 characters.
+        socket_path: where the app is to listen; at most some 100 characters.
         clock: monotonic seconds.
         confiner: confines it; None: it is not.
     """
@@ -60,8 +62,9 @@ class AppProcess:
         self._tasks.start(f"app of {self._spec.name}", self._keep_running())
 
     async def stop(self) -> None:
-        """End it: SIGTERM, then SIGKILL."""
+        """End it: nobody can connect any more, then SIGTERM, then SIGKILL."""
         await self._tasks.close()
+        self._socket.unlink(missing_ok=True)
         await stop(self._process, STOP_SECONDS)
         await self._leave()
 
@@ -77,15 +80,17 @@ class AppProcess:
         """Run it once; the reason of its end. It counts as ready if it has come to listen, or has lived for long."""
         started = self._clock()
         try:
-            self._socket.unlink(missing_ok=True)
-            self._cell = self._confined()
-            self._process = await self._spawn(self._cell)
+            with Listening() as listening:
+                self._socket.unlink(missing_ok=True)
+                self._cell = self._confined()
+                self._process = await self._spawn(self._cell, listening)
+                code = await self._process.wait()
+                listened = listening.seen()
         except OSError as error:
             await self._leave()
             return f"not_started: {error}"
-        code = await self._process.wait()
         await self._leave()
-        if self._socket.exists() or self._clock() - started >= CALM:
+        if listened or self._clock() - started >= CALM:
             self._supervisor.ready(started)
         return exit_reason(code)
 
@@ -98,14 +103,11 @@ class AppProcess:
     def _confined(self) -> Cell | None:
         if self._confiner is None:
             return None
-        folder = self._socket.parent
-        cell = self._confiner.cell(needs_of(self._spec, listens_in=str(folder)))
-        if cell.plan.user is not None:
-            os.chown(folder, cell.plan.user, cell.plan.user)
-        return cell
+        return self._confiner.cell(needs_of(self._spec))
 
-    async def _spawn(self, cell: Cell | None) -> asyncio.subprocess.Process:
+    async def _spawn(self, cell: Cell | None, listening: Listening) -> asyncio.subprocess.Process:
         command = [*app_command(self._spec.python), "--socket", str(self._socket)]
+        command += ["--listening-fd", str(listening.writer)]
         if cell is not None:
             command.append(FLAG)
         reader, writer = os.pipe()
@@ -113,13 +115,14 @@ class AppProcess:
             process = await asyncio.create_subprocess_exec(
                 *command, "--folder", str(self._folder), self._spec.app,
                 stdin=subprocess.DEVNULL if cell is None else cell.standard_input, stdout=writer, stderr=writer,
-                cwd=self._folder, env=self._environment(),
+                cwd=self._folder, env=self._environment(), pass_fds=(listening.writer,),
             )  # fmt: skip
         except BaseException:
             os.close(reader)
             raise
         finally:
             os.close(writer)
+            listening.inherited()
             if cell is not None:
                 cell.close_input()
         log = OutputLog(self._spec.name, "app", self._clock)
@@ -129,3 +132,33 @@ class AppProcess:
     def _environment(self) -> dict[str, str]:
         limits = self._spec.limits
         return worker_environment(os.environ, threads=limits.threads, settings=self._spec.environment)
+
+
+class Listening:
+    """A pipe on which an app's process says that it listens; read once that has ended.
+
+    Attributes:
+        writer: the descriptor for the process.
+    """
+
+    def __enter__(self) -> Listening:
+        self._reader, self.writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._reader)
+        self.inherited()
+
+    def inherited(self) -> None:
+        """The process has its own, or there is none."""
+        if self.writer >= 0:
+            os.close(self.writer)
+        self.writer = -1
+
+    def seen(self) -> bool:
+        """Whether it has listened."""
+        try:
+            return bool(os.read(self._reader, 1))
+        except BlockingIOError:  # something that it has started still has the other end
+            return False

@@ -25,7 +25,7 @@ def worker_command(python: str = "") -> tuple[str, ...]:
 
 
 def app_command(python: str = "") -> tuple[str, ...]:
-    """The same of a full-custom app's process; ``--socket PATH --folder PATH APP`` is added."""
+    """The same of a full-custom app's process; ``--socket PATH --listening-fd N --folder PATH APP`` is added."""
     return (*_interpreter(python), *APP_MODULE)
 
 

@@ -1,17 +1,20 @@
 """A real ASGI-like server on a Unix socket, in the test's own loop."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.core.errors import InvalidInput
+from shoal.core.model import ModelState
 from shoal.serving.gateway.endpoints import apps
 from shoal.serving.gateway.endpoints.app_wire import AnswerReader, BadAnswer, request_bytes
-from shoal.serving.gateway.endpoints.apps import AppProxy
+from shoal.serving.gateway.endpoints.apps import AppProxy, socket_name
 from support.gateway_fakes import FakeExchange, Gateway, handle
 
 Scene = Callable[[Gateway, AppProxy], Awaitable[None]]
@@ -44,16 +47,21 @@ class App:
             writer.close()
 
 
-def play(app: App | None, scene: Scene, tmp_path: Path, **settings: float) -> None:
+def play(
+    app: App | None, scene: Scene, tmp_path: Path, *, timeout: float = 60.0, second: App | None = None, **settings: int
+) -> None:
+    """One app, or two processes of it, of which the first is asked first."""
+
     async def run() -> None:
-        path = str(tmp_path / "app.sock")
-        server = await asyncio.start_unix_server(app.serve, path) if app else None
-        proxy = AppProxy(path, **settings)  # type: ignore[arg-type]
-        served = Gateway(handle("iris"), apps={"iris": proxy})
+        paths = [str(tmp_path / "app.sock"), str(tmp_path / "second.sock")]
+        listening = [(each, path) for each, path in zip((app, second), paths, strict=True) if each is not None]
+        servers = [await asyncio.start_unix_server(each.serve, path) for each, path in listening]
+        proxy = AppProxy(lambda: paths, **settings)
+        served = Gateway(handle("iris", timeout=timeout), apps={"iris": proxy})
         await scene(served, proxy)
         await proxy.close()
         await served.application.close()
-        if server is not None:
+        for server in servers:
             server.close()
         for _ in range(10):
             await asyncio.sleep(0)
@@ -182,6 +190,84 @@ def test_a_kept_connection_that_was_closed_is_replaced(tmp_path: Path) -> None:
 
     play(app, scene, tmp_path)
     assert app.connections == 3
+
+
+def test_where_the_first_does_not_listen_the_second_is_asked_until_the_first_is_back(tmp_path: Path) -> None:
+    first, second = App(OK), App(OK.replace(b"hello", b"other"))
+
+    async def scene(served: Gateway, proxy: AppProxy) -> None:
+        for _ in range(2):
+            assert (await ask(served, "POST", "/models/iris/app/")).answer.body == b"other"
+        (tmp_path / "app.sock").unlink(missing_ok=True)
+        server = await asyncio.start_unix_server(first.serve, tmp_path / "app.sock")
+        assert (await ask(served, "POST", "/models/iris/app/")).answer.body == b"hello"
+        server.close()
+
+    play(None, scene, tmp_path, second=second)
+    assert (first.connections, second.connections) == (1, 1)
+
+
+def test_what_the_first_may_have_done_is_not_asked_of_the_second(tmp_path: Path) -> None:
+    second = App(OK)
+
+    async def scene(served: Gateway, proxy: AppProxy) -> None:
+        assert (await ask(served, "POST", "/models/iris/app/")).answer.status == 503
+
+    play(App(b"", close=True), scene, tmp_path, second=second)
+    assert not second.requests
+
+
+def test_an_app_that_is_ended_tells_its_callers(tmp_path: Path) -> None:
+    async def scene(served: Gateway, proxy: AppProxy) -> None:
+        early = served.ask("GET", "/models/iris/app/")
+        await asyncio.sleep(0.01)
+        late = served.ask("GET", "/models/iris/app/")
+        await proxy.close()
+        for exchange in (early, late):
+            assert (exchange.answer.status, exchange.answer.headers[b"retry-after"]) == (503, b"1")
+        assert proxy._open == 0
+
+    play(App(OK, hang=True), scene, tmp_path)
+
+
+def test_a_client_that_leaves_at_once_frees_its_place(tmp_path: Path) -> None:
+    async def scene(served: Gateway, proxy: AppProxy) -> None:
+        exchange = served.ask("GET", "/models/iris/app/")
+        assert exchange.on_gone is not None
+        exchange.on_gone()
+        await asyncio.sleep(0.01)
+        assert (proxy._open, exchange.answers) == (0, [])
+
+    play(App(OK), scene, tmp_path)
+
+
+def test_a_model_whose_app_is_not_running_is_told_from_one_that_has_none() -> None:
+    named, asleep, plain = handle("named"), handle("asleep"), handle("plain")
+    named.spec = msgspec.structs.replace(named.spec, app="web:app")
+    asleep.state = ModelState.UNAVAILABLE
+    served = Gateway(named, asleep, plain)
+    for name in ("named", "asleep"):
+        answer = served.get(f"/models/{name}/app/")
+        assert (answer.status, answer.headers[b"retry-after"]) == (503, b"1")
+        assert "no app" in answer.json()["error"]
+    assert served.get("/models/plain/app/").status == 404
+
+
+def test_a_model_that_is_not_known_here_is_looked_for(tmp_path: Path) -> None:
+    async def run() -> None:
+        served = Gateway()
+        found = handle("found")
+        found.spec = msgspec.structs.replace(found.spec, app="web:app")
+        served.models.elsewhere["found", ""] = found
+        assert (await ask(served, "GET", "/models/found/app/")).answer.status == 503
+        await served.application.close()
+
+    asyncio.run(run())
+
+
+@given(st.text(min_size=1, max_size=255))
+def test_the_name_of_a_socket_is_short_and_leads_nowhere_else(model: str) -> None:
+    assert re.fullmatch("[0-9a-f]{16}[.]sock", socket_name(model))
 
 
 @pytest.mark.parametrize("target", ["/models/ghost/app/", "/models/../app/", "/models/iris/other"])

@@ -109,7 +109,7 @@ HEADERS["wrong"] = {b"authorization": b"Bearer nonsense"}
 class FakeApp:
     """A full-custom app that says what it was sent."""
 
-    def handle(self, exchange: Exchange, rest_of_path: bytes, hidden: frozenset[bytes]) -> None:
+    def handle(self, exchange: Exchange, rest_of_path: bytes, hidden: frozenset[bytes], *, seconds: float) -> None:
         exchange.respond(200, json.dumps([name.decode() for name in exchange.headers if name not in hidden]).encode())
 
 

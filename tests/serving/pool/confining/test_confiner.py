@@ -21,12 +21,12 @@ def confiner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Confin
 
 
 def test_a_plan_comes_through_standard_input(confiner: Confiner) -> None:
-    cell = confiner.cell(Needs(readable=("/model",), writable=("/socket",), network=True))
+    cell = confiner.cell(Needs(readable=("/model",), network=True))
     plan = decode_plan(os.read(cell.standard_input, MOST_BYTES))
     cell.close_input()
     assert plan == cell.plan
     assert plan.readable == ("/model", "/data")
-    assert plan.writable == ("/socket", "/scratch")
+    assert plan.writable == ("/scratch",)
     assert (plan.network, plan.processes, plan.strict) == (True, 99, False)
     assert (plan.user is not None) == (os.geteuid() == 0)
     (Path(plan.folder) / "file").write_text("x")

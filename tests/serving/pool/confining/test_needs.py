@@ -66,9 +66,5 @@ def test_of_the_folder_the_node_was_started_in_only_code(tmp_path: Path, monkeyp
 def test_what_a_model_says(models: Path) -> None:
     spec = ModelSpec(name="m", path=str(models / "own"), runtime="python", network=True)
     assert needs_of(spec).network
-    assert not needs_of(spec).listens
-    app = needs_of(spec, listens_in="/run/app")
-    assert app.listens
-    assert app.writable == ("/run/app",)
     further = ModelSpec(name="m", path=str(models / "own"), runtime="python", environment={"SHOAL_ARTIFACTS": "/more"})
     assert "/more" in needs_of(further).readable

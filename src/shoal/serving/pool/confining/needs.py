@@ -28,33 +28,21 @@ class Needs:
 
     Attributes:
         readable: files and folders.
-        writable: folders.
         network: whether its model asks for the network.
-        listens: whether it serves on a Unix socket.
     """
 
     readable: tuple[str, ...] = ()
-    writable: tuple[str, ...] = ()
     network: bool = False
-    listens: bool = False
 
 
-def needs_of(spec: ModelSpec, *, listens_in: str = "") -> Needs:
-    """What a worker for this model alone needs.
-
-    Args:
-        spec: the model.
-        listens_in: the folder of the Unix socket that it serves on, or "".
-    """
+def needs_of(spec: ModelSpec) -> Needs:
+    """What a worker for this model alone needs."""
     paths = [*files_of(Path(spec.path), registered=bool(spec.digest))]
     if artifacts := spec.environment.get("SHOAL_ARTIFACTS"):
         paths.append(artifacts)
     if not spec.digest:
         paths += project_code(Path.cwd())
-    writable = (listens_in,) if listens_in else ()
-    return Needs(
-        readable=tuple(dict.fromkeys(paths)), writable=writable, network=spec.network, listens=bool(listens_in)
-    )
+    return Needs(readable=tuple(dict.fromkeys(paths)), network=spec.network)
 
 
 def files_of(path: Path, *, registered: bool = False) -> list[str]:

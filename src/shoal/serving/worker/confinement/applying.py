@@ -112,7 +112,7 @@ class Confinement:
             os.close(self._rules)
 
     def _filter(self) -> None:
-        families = seccomp.NETWORK if self._plan.network else seccomp.NETWORK[:1] if self._plan.listens else ()
+        families = seccomp.NETWORK if self._plan.network else ()
         if not self._try("system_calls", lambda: seccomp.install(families)) and not self._network_is_apart:
             self.missing["network"] = self.missing["system_calls"]
 
