@@ -111,7 +111,7 @@ class Proxy:
         """As if its process had died: connections break, what it had is lost, and the socket file stays."""
         server, self.server = self.server, None
         assert server is not None
-        server._sockets.clear()
+        server._listening._sockets.clear()
         for guest in list(server._guests):
             guest.connection.abort()
         await server.close()

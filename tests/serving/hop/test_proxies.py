@@ -12,8 +12,8 @@ from shoal.core.ipc import frames
 from shoal.core.model import ModelState
 from shoal.core.placement.rendezvous import Hosts
 from shoal.serving.hop import HopSettings, messages
-from shoal.serving.hop.policy import health
 from shoal.serving.hop.proxy import server
+from shoal.serving.peering import pulse
 from support.hop_world import World, oracle_models, until, world
 
 
@@ -126,8 +126,8 @@ class Silent:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hearts beat ten times as fast, and are missed as much sooner."""
     monkeypatch.setattr(server, "HEARTBEAT", server.HEARTBEAT / 10)
-    monkeypatch.setattr(health, "SUSPECT_SECONDS", 0.4)
-    monkeypatch.setattr(health, "DEAD_SECONDS", 0.8)
+    monkeypatch.setattr(pulse, "SUSPECT_SECONDS", 0.4)
+    monkeypatch.setattr(pulse, "DEAD_SECONDS", 0.8)
 
 
 async def stand_still(w: World) -> None:

@@ -10,8 +10,8 @@ from shoal.core.placement.rendezvous import Hosts
 from shoal.core.settings.node import NodeSettings
 from shoal.core.settings.split import SOCKET, PeerSettings, host_and_port
 from shoal.core.tls import TlsFiles, refuse_open_key, server_context
-from shoal.serving.hop.directory import Directory, PeerList, SocketFolder
 from shoal.serving.hop.proxy.server import ProxyServer
+from shoal.serving.peering.directory import Directory, PeerList, SocketFolder
 
 PROTOCOL = "shoal"
 """What both sides say that they speak, by ALPN: a port that speaks anything else is found out in the handshake."""

@@ -18,12 +18,12 @@ from shoal.core.clock import Clock
 from shoal.core.errors import ShoalError, Unavailable
 from shoal.core.metrics import Counter
 from shoal.serving.hop import messages
-from shoal.serving.hop.connection import Body, Connection, ProtocolError
-from shoal.serving.hop.directory import Peer
 from shoal.serving.hop.messages import Answer, Ask, Cancel, Fail, Hello, Ping, State, Told, Welcome
-from shoal.serving.hop.policy.course import Course, Stage, WrongStage
-from shoal.serving.hop.policy.health import Pulse, Standing
 from shoal.serving.hop.settings import HopSettings
+from shoal.serving.peering.connection import Body, Connection, ProtocolError
+from shoal.serving.peering.course import Course, Stage, WrongStage
+from shoal.serving.peering.directory import Peer
+from shoal.serving.peering.pulse import Pulse, Standing
 
 if TYPE_CHECKING:
     from shoal.serving.hop.dispatch import Pending

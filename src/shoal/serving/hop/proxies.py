@@ -14,13 +14,14 @@ from typing import Protocol
 
 from shoal.core.clock import Clock
 from shoal.core.tasks import Tasks
-from shoal.serving.hop.directory import Directory
 from shoal.serving.hop.instruments import HopInstruments
 from shoal.serving.hop.link import Link
 from shoal.serving.hop.messages import Answer, Fail
 from shoal.serving.hop.policy.choice import Choice
-from shoal.serving.hop.policy.health import Outliers, Standing
+from shoal.serving.hop.policy.health import Outliers
 from shoal.serving.hop.settings import HopSettings
+from shoal.serving.peering.directory import Directory
+from shoal.serving.peering.pulse import Standing
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,6 @@ from shoal.core.metrics import Metrics
 from shoal.core.tasks import Tasks
 from shoal.serving.hop import messages
 from shoal.serving.hop.calls import Calls
-from shoal.serving.hop.directory import Directory
 from shoal.serving.hop.instruments import HopInstruments
 from shoal.serving.hop.link import Link
 from shoal.serving.hop.messages import Description, Known
@@ -35,6 +34,7 @@ from shoal.serving.hop.told.asking import Asking
 from shoal.serving.hop.told.handles import Object, RemoteHandle
 from shoal.serving.hop.told.memory import Key, Memory
 from shoal.serving.hosting.lookups import Lookups
+from shoal.serving.peering.directory import Directory
 
 logger = logging.getLogger(__name__)
 

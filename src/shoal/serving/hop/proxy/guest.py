@@ -19,11 +19,11 @@ from shoal.core.errors import DeadlineExceeded, ErrorRecord, InternalError, Inva
 from shoal.core.ports import Models
 from shoal.core.tasks import Tasks
 from shoal.serving.hop import messages
-from shoal.serving.hop.connection import Connection, ProtocolError
 from shoal.serving.hop.messages import Answer, Ask, Cancel, Fail, Hello, Ping, Pong, Submit, Told, Welcome
 from shoal.serving.hop.proxy.call import HopCall
 from shoal.serving.hop.proxy.telling import Telling
 from shoal.serving.hop.settings import ProxySettings
+from shoal.serving.peering.connection import Connection, ProtocolError
 
 logger = logging.getLogger(__name__)
 

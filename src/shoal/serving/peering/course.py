@@ -1,4 +1,4 @@
-"""The course of a connection to a proxy: its stages, and how long it pauses when it is lost. Pure."""
+"""The course of a connection to another process: its stages, and how long it pauses when it is lost. Pure."""
 
 from __future__ import annotations
 

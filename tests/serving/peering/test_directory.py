@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shoal.core.errors import ConfigError
-from shoal.serving.hop.directory import PeerList, SocketFolder
+from shoal.serving.peering.directory import PeerList, SocketFolder
 from support.hop_world import until
 
 SAFE = ssl.create_default_context()

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from shoal.serving.hop.policy.course import Course, Stage, WrongStage
+from shoal.serving.peering.course import Course, Stage, WrongStage
 
 NEXT = {
     "connected": (Stage.CONNECTING, Stage.GREETING),

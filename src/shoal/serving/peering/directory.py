@@ -1,4 +1,4 @@
-"""Where proxies can be reached: a folder of sockets on this machine, or a list of addresses.
+"""Where other processes of ours can be reached: a folder of sockets on this machine, or a list of addresses.
 
 A directory says who may be there, not who is: that is for the links to find out.
 """

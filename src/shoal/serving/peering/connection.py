@@ -1,4 +1,4 @@
-"""One end of a connection between a gateway and a proxy: messages in, messages out, and the end.
+"""One end of a connection between two of our processes: messages in, messages out, and the end.
 
 All messages of one turn of the loop go out in one write. A peer that does not speak our messages, or whose frames are
 too large, is hung up on; everything it had said before is delivered first.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import msgspec
 
 from shoal.core.ipc import frames
-from shoal.serving.hop import messages
-from shoal.serving.hop.policy.course import WrongStage
+from shoal.serving.peering.course import WrongStage
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +24,8 @@ MAX_HEADER = 1024 * 1024
 """Bytes of a header: an error's text is the longest thing in one."""
 
 Body = bytes | bytearray | memoryview
+
+encode = msgspec.msgpack.Encoder().encode
 
 
 class ProtocolError(Exception):
@@ -40,6 +41,7 @@ class Connection(asyncio.Protocol):
         on_end: called once when nothing more will come, with why.
         frame_bytes: of a payload.
         buffer_bytes: that may wait to be written before `full` is set.
+        max_header: bytes of a header.
 
     Attributes:
         full: the peer does not read fast enough.
@@ -56,11 +58,12 @@ class Connection(asyncio.Protocol):
         *,
         frame_bytes: int,
         buffer_bytes: int,
+        max_header: int = MAX_HEADER,
     ) -> None:
         self._decode = decode
         self._on_message = on_message
         self._on_end = on_end
-        self._reader = frames.FrameReader(max_header=MAX_HEADER, max_payload=frame_bytes)
+        self._reader = frames.FrameReader(max_header=max_header, max_payload=frame_bytes)
         self._buffer_bytes = buffer_bytes
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
@@ -123,7 +126,7 @@ class Connection(asyncio.Protocol):
         """Send a message at the end of this turn of the loop; nothing happens if the connection has ended."""
         if self.ended or self._why:
             return
-        start = frames.prefix(messages.encode(message), len(body))
+        start = frames.prefix(encode(message), len(body))
         if not self._out:
             self._loop.call_soon(self.flush)
         self._out.append(start)
@@ -131,6 +134,15 @@ class Connection(asyncio.Protocol):
         if body:
             self._out.append(body)
             self._out_bytes += len(body)
+
+    def send_parts(self, message: msgspec.Struct, parts: Iterable[Body], size: int) -> None:
+        """As `send`, with a body of so many bytes that is in parts; none of them is empty."""
+        self.send(message, b"")
+        if self._out:
+            start = frames.prefix(encode(message), size)
+            self._out_bytes += size + len(start) - len(self._out[-1])
+            self._out[-1] = start
+            self._out.extend(parts)
 
     def flush(self) -> None:
         """Write what was sent so far."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from shoal.core.call import Format
 from shoal.core.ipc import frames
 from shoal.serving.hop import messages
-from shoal.serving.hop.connection import JOIN_BELOW, Connection, ProtocolError
 from shoal.serving.hop.messages import Answer, Cancel, Hello, Ping, Submit
+from shoal.serving.peering.connection import JOIN_BELOW, Connection, ProtocolError
 from support.http2_wire import FakeTransport
 
 SAID = [
