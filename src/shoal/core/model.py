@@ -80,6 +80,8 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         warmup: V2 requests as JSON text, run at load.
         batchable: False keeps requests apart; None: find out at load (the batch contract).
         pure: whether a request may run again when its worker died.
+        hedge_after_ms: after how long without an answer a request is sent to a second proxy as well, or None: never;
+            for pure models of a node that is split over processes.
         deterministic: whether the same request always has the same answer; without that none is kept in a cache.
         allow_nonfinite: whether NaN and infinities may come in and go out.
         network: whether it asks for the network; the node's settings say whether it gets it.
@@ -106,6 +108,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     warmup: tuple[str, ...] = ()
     batchable: bool | None = None
     pure: bool = True
+    hedge_after_ms: float | None = None
     deterministic: bool = True
     allow_nonfinite: bool = False
     description: str = ""

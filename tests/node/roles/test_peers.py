@@ -17,9 +17,9 @@ from shoal.core.metrics import Metrics
 from shoal.core.settings.node import NodeSettings
 from shoal.core.settings.split import host_and_port
 from shoal.node.roles.peers import Shares, directory_of, listen
-from shoal.serving.hop.calls import Calls, RemoteDispatch
 from shoal.serving.hop.policy.choice import Choice
 from shoal.serving.hop.proxy.server import ProxyServer
+from shoal.serving.hop.sending.calls import Calls, RemoteDispatch
 from shoal.serving.peering.directory import PeerList, SocketFolder
 from support.gateway_fakes import FakeModels
 

@@ -84,6 +84,7 @@ def to_spec(
         warmup=tuple(_warmup(fields, folder, document, file)),
         batchable=fields.batchable,
         pure=fields.pure,
+        hedge_after_ms=_hedging(fields, document, file),
         deterministic=fields.deterministic,
         allow_nonfinite=fields.allow_nonfinite,
         description=fields.description,
@@ -125,6 +126,13 @@ def _runtime(fields: ModelFile, artifact: Path, document: Document, name: str) -
         text = f"is for the runtime python, the runtime here is {fields.runtime}"
         raise gather(document, name, [(("implementation",), text)])
     return fields.runtime or recognise(artifact)
+
+
+def _hedging(fields: ModelFile, document: Document, name: str) -> float | None:
+    if fields.hedge_after_ms is not None and not fields.pure:
+        text = "is for models whose requests may run twice, and `pure` is false here"
+        raise gather(document, name, [(("hedge_after_ms",), text)])
+    return fields.hedge_after_ms
 
 
 def _warmup(fields: ModelFile, folder: Path, document: Document, name: str) -> list[str]:

@@ -12,7 +12,9 @@ from shoal.core.errors import ConfigError, InvalidInput
 from shoal.core.model import Batching, Limits, ModelSpec
 from shoal.core.settings.models import parse_model_file
 
-ALLOWED = frozenset({"description", "batchable", "pure", "allow_nonfinite", "parameters", "batching", "limits"})
+ALLOWED = frozenset(
+    {"description", "batchable", "pure", "hedge_after_ms", "allow_nonfinite", "parameters", "batching", "limits"}
+)
 
 
 def override(spec: ModelSpec, config: str) -> ModelSpec:

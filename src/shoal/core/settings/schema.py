@@ -194,6 +194,9 @@ class ModelFile(Fields):
     """`false` keeps requests apart; by default this is found out when the model is loaded."""
     pure: bool = True
     """Whether a request may run again when the worker that had it died."""
+    hedge_after_ms: Annotated[Milliseconds, Field(gt=0, le=DAY * 1000)] | None = None
+    """After how long without an answer a request is sent to a second proxy as well, and the first answer taken;
+    milliseconds, or a duration such as `200ms`. By default never. For `pure` models of a node with several proxies."""
     deterministic: bool = True
     """Whether the same request always has the same answer; `false` keeps its answers out of the prediction cache."""
     allow_nonfinite: bool = False

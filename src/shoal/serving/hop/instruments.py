@@ -11,7 +11,9 @@ class HopInstruments:
     """The families; made once per process from its `Metrics`."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self.calls = metrics.counter("shoal_hop_calls_total", "Requests sent to proxies, retries included.", PROXY)
+        self.calls = metrics.counter(
+            "shoal_hop_calls_total", "Requests sent to proxies, retries and hedges included.", PROXY
+        )
         self.retries = metrics.counter(
             "shoal_hop_retries_total",
             "Requests tried at another proxy, by why: broken (the connection), refused (by the proxy).",
@@ -19,6 +21,12 @@ class HopInstruments:
         )
         self.held = metrics.counter(
             "shoal_hop_retries_held_total", "Retries that had to wait: for the retry budget, or for a proxy."
+        ).labels()
+        self.hedges = metrics.counter(
+            "shoal_hop_hedges_total", "Requests that took long and were sent to a second proxy as well."
+        ).labels()
+        self.hedges_won = metrics.counter(
+            "shoal_hop_hedges_won_total", "Requests that the second proxy answered first."
         ).labels()
         self.unserved = metrics.counter(
             "shoal_hop_unserved_total", "Requests that no proxy answered, by error code.", ("code",)

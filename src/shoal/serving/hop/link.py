@@ -26,7 +26,7 @@ from shoal.serving.peering.directory import Peer
 from shoal.serving.peering.pulse import Pulse, Standing
 
 if TYPE_CHECKING:
-    from shoal.serving.hop.dispatch import Pending
+    from shoal.serving.hop.sending.dispatch import Pending
 
 logger = logging.getLogger(__name__)
 

@@ -20,6 +20,8 @@ from shoal.core.types import Signature
 
 PROTOCOL = 1
 """Both ends must have the same."""
+HEDGE = 2
+"""The `attempt` of a request that another proxy has at the same time: it is run only if the model is in memory."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
@@ -40,7 +42,7 @@ class Submit(msgspec.Struct, frozen=True, array_like=True, tag="s"):
         id: comes back with the answer; the gateway never uses it twice on a connection.
         name, version: of the model, as the caller gave them.
         seconds: left until its deadline.
-        attempt: 0, or 1 when it was sent to another proxy before.
+        attempt: 0; 1 when it was sent to another proxy before; `HEDGE` when another one still has it.
     """
 
     id: Count

@@ -24,11 +24,11 @@ from shoal.core.errors import NotFound, ShoalError
 from shoal.core.metrics import Metrics
 from shoal.core.tasks import Tasks
 from shoal.serving.hop import messages
-from shoal.serving.hop.calls import Calls
 from shoal.serving.hop.instruments import HopInstruments
 from shoal.serving.hop.link import Link
 from shoal.serving.hop.messages import Description, Known
 from shoal.serving.hop.proxies import Proxies
+from shoal.serving.hop.sending.calls import Calls
 from shoal.serving.hop.settings import HopSettings
 from shoal.serving.hop.told.asking import Asking
 from shoal.serving.hop.told.handles import Object, RemoteHandle

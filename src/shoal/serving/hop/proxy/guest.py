@@ -15,11 +15,12 @@ import msgspec
 
 from shoal.core.call import Dispatch, State
 from shoal.core.clock import Clock
-from shoal.core.errors import DeadlineExceeded, ErrorRecord, InternalError, InvalidInput, NotFound, ShoalError
+from shoal.core.errors import DeadlineExceeded, ErrorRecord, InternalError, InvalidInput, NotFound, NotReady, ShoalError
+from shoal.core.model import ModelState
 from shoal.core.ports import Models
 from shoal.core.tasks import Tasks
 from shoal.serving.hop import messages
-from shoal.serving.hop.messages import Answer, Ask, Cancel, Fail, Hello, Ping, Pong, Submit, Told, Welcome
+from shoal.serving.hop.messages import HEDGE, Answer, Ask, Cancel, Fail, Hello, Ping, Pong, Submit, Told, Welcome
 from shoal.serving.hop.proxy.call import HopCall
 from shoal.serving.hop.proxy.telling import Telling
 from shoal.serving.hop.settings import ProxySettings
@@ -163,7 +164,7 @@ class Guest:
         if self._bytes > host.settings.pending_bytes:
             self._regulate()
         try:
-            dispatch = host.models.find(submit.name, submit.version).dispatch
+            handle = host.models.find(submit.name, submit.version)
         except NotFound as error:
             self._look_for(call, submit, error)
         except ShoalError as error:
@@ -172,7 +173,10 @@ class Guest:
             logger.exception("a request could not be taken")
             self._refuse(call, InternalError("the proxy failed; its log says why"))
         else:
-            self._hand_over(call, dispatch)
+            if submit.attempt == HEDGE and (handle.state is not ModelState.READY or handle.reason):
+                self._refuse(call, NotReady(f"model {submit.name!r} is not in memory here"))
+            else:
+                self._hand_over(call, handle.dispatch)
 
     def _hand_over(self, call: HopCall, dispatch: Dispatch) -> None:
         call.dispatch = dispatch
@@ -188,7 +192,7 @@ class Guest:
         self._submitting = False
 
     def _look_for(self, call: HopCall, submit: Submit, error: NotFound) -> None:
-        if self._host.models.discoverable(submit.name, submit.version):
+        if submit.attempt != HEDGE and self._host.models.discoverable(submit.name, submit.version):
             self._tasks.start(f"look for {submit.name}", self._look(call, submit))
         else:
             self._refuse(call, error)

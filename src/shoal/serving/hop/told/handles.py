@@ -8,8 +8,8 @@ from typing import Any
 
 from shoal.core.model import ModelSpec, ModelState
 from shoal.core.types import Signature
-from shoal.serving.hop.dispatch import RemoteDispatch
 from shoal.serving.hop.messages import Facts
+from shoal.serving.hop.sending.dispatch import RemoteDispatch
 
 Object = dict[str, Any]
 
@@ -57,7 +57,7 @@ class RemoteHandle:
         self._facts = facts
         self.spec: ModelSpec = facts.spec
         self.mark = mark
-        self.dispatch.pure = facts.spec.pure
+        self.dispatch.follow(facts.spec)
 
     def count(self, statistics: Object) -> None:
         """The proxies have told what it has done so far."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from shoal.core.errors import NotFound
 from shoal.serving.hop import messages
-from shoal.serving.hop.dispatch import RemoteDispatch, Takes
 from shoal.serving.hop.messages import Description, Facts
 from shoal.serving.hop.proxy.telling import mark_of
+from shoal.serving.hop.sending.dispatch import RemoteDispatch, Takes
 from shoal.serving.hop.told.handles import Object, RemoteHandle, added
 
 Key = tuple[str, str]

@@ -2,8 +2,9 @@
 
     submit ──▶ link of the key's owner ──▶ answer, error
                  │ broken, refused                ▲
-                 └──▶ once more elsewhere ────────┘   (if that cannot do harm, within the deadline and the budget)
-                        └──▶ held, until there is room in the budget, or a proxy at all
+                 ├──▶ once more elsewhere ────────┤   (if that cannot do harm, within the deadline and the budget)
+                 │      └──▶ held, until there is room in the budget, or a proxy at all
+                 └─ takes long: elsewhere, too ───┘   (if its model asks for it; the first answer counts)
 
 Nothing here creates a task, a future or a timer per call. A deadline is watched here too, because a proxy may stand
 still; it is over a little later here than there, so that the proxy's own words come first.
@@ -12,27 +13,27 @@ still; it is over a little later here than there, so that the proxy's own words 
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping
 from math import inf
 
 from shoal.core.call import Call
 from shoal.core.clock import Clock
-from shoal.core.errors import DeadlineExceeded, Overloaded, ShoalError, TooLarge, Unavailable
+from shoal.core.errors import DeadlineExceeded, Overloaded, ShoalError, Unavailable
 from shoal.serving.batching.deadlines import DeadlineWatch
 from shoal.serving.batching.workers import Loop
-from shoal.serving.hop.dispatch import Pending, RemoteDispatch
 from shoal.serving.hop.instruments import HopInstruments
 from shoal.serving.hop.link import Link
-from shoal.serving.hop.messages import Answer, Cancel, Fail, Submit
-from shoal.serving.hop.policy import retries
+from shoal.serving.hop.messages import Answer, Fail
+from shoal.serving.hop.policy import hedging, retries
 from shoal.serving.hop.proxies import Proxies
+from shoal.serving.hop.sending.dispatch import Pending, RemoteDispatch
+from shoal.serving.hop.sending.hedges import Hedges
+from shoal.serving.hop.sending.held import Held
+from shoal.serving.hop.sending.sender import Sender
 from shoal.serving.hop.settings import HopSettings
 
 logger = logging.getLogger(__name__)
 
-LONGEST = 1e8
-"""Seconds: a deadline beyond them is none."""
 LATER = 0.05
 """Seconds after a deadline before it is over here."""
 
@@ -54,10 +55,13 @@ class Calls:
         self._budget = retries.Budget()
         self._all: dict[int, Pending] = {}
         self._targets: dict[RemoteDispatch, None] = {}
-        self._held: deque[Pending] = deque()
-        self._held_bytes = 0
+        self._held = Held(settings.held_bytes)
         self._deadlines = DeadlineWatch(clock, loop)
-        self._closed = self._pumping = False
+        self._sender = Sender(frame_bytes=settings.frame_bytes, budget=self._budget, clock=clock)
+        self._hedges = Hedges(
+            proxies, self._sender, take=self._room_for_hedge, clock=clock, loop=loop, instruments=instruments
+        )
+        self._closed = False
         self.on_unknown: Callable[[str, str], None] = lambda name, version: None
 
     @property
@@ -82,6 +86,8 @@ class Calls:
         target.rows += call.rows
         if call.deadline + LATER < self._deadlines.next:
             self._deadlines.look_at(call.deadline + LATER, self._sweep)
+        if target.hedge_seconds:
+            self._hedges.watch(pending)
         if link is not None and not self._closed:
             self._send(pending, link)
         else:
@@ -92,13 +98,16 @@ class Calls:
         pending = self._all.get(id(call))
         call.cancel()
         if pending is not None:
-            self._forget(pending)
+            self._sender.recall(pending)
+            self._release(pending)
 
     def answered(self, link: Link, answer: Answer, body: bytes | bytearray) -> None:
         """See `Users`."""
         pending = link.pending.get(answer.id)
         if pending is None:
             return
+        if pending.hedge:
+            self._instruments.hedges_won.inc()
         self._release(pending)
         if link.failing:
             self.proxies.fine(link)
@@ -113,18 +122,26 @@ class Calls:
         if pending is None:
             return
         error = fail.error.to_error()
-        if error.code == "not_found":
+        if pending.hedge and not fail.executed:
+            self._hedges.refused(pending.target)
+        elif error.code == "not_found":
             self.on_unknown(pending.target.name, pending.target.version)
-        if error.code in retries.ELSEWHERE and self._may_retry(pending, executed=fail.executed):
+        if pending.twin is not None and not hedging.ends(error):
+            self._leave_to(pending.twin, pending, error, executed=fail.executed)
+        elif error.code in retries.ELSEWHERE and self._may_retry(pending, executed=fail.executed):
             self._again(pending, error, refused_by=link)
         else:
-            self._finish(pending, error)
+            self._finish(pending, hedging.outcome(pending.error, error) if pending.hedge else error)
 
     def broken(self, link: Link) -> None:
         """See `Users`."""
         for pending in list(link.pending.values()):
-            if self._may_retry(pending, executed=True):
-                error = Unavailable(f"the connection to the proxy {link.name} broke", retry_after=1.0)
+            error = Unavailable(f"the connection to the proxy {link.name} broke", retry_after=1.0)
+            if pending.over:
+                continue
+            if pending.twin is not None:
+                self._leave_to(pending.twin, pending, error, executed=True)
+            elif self._may_retry(pending, executed=True):
                 self._again(pending, error)
             else:
                 said = f"the connection to the proxy {link.name} broke, and the model may have run"
@@ -138,6 +155,7 @@ class Calls:
         """Answer all that is left with an error, and take nothing more."""
         self._closed = True
         self._deadlines.close()
+        self._hedges.close()
         for pending in list(self._all.values()):
             self._unserved(pending, Unavailable("the gateway has stopped"))
 
@@ -145,43 +163,21 @@ class Calls:
         return not self._closed and retries.may_retry(
             executed=executed,
             pure=pending.target.pure,
-            retried=pending.failed is not None,
+            retried=pending.sent > 1,
             seconds_left=pending.call.deadline - self._clock(),
         )
 
     def _send(self, pending: Pending, link: Link) -> None:
-        if link.full:
-            said = f"the proxy {link.name} does not take requests as fast as they come"
-            self._unserved(pending, Overloaded(said, retry_after=1.0))
-            return
-        if len(pending.call.body) > self._settings.frame_bytes:
-            said = f"the body is larger than the {self._settings.frame_bytes} bytes that a proxy takes"
-            self._unserved(pending, TooLarge(said))
-            return
-        call, target = pending.call, pending.target
-        pending.link = link
-        pending.number = number = link.number()
-        link.pending[number] = pending
-        link.rows += call.rows
-        link.sent.value += 1
-        submit = Submit(
-            number,
-            target.name,
-            target.version,
-            call.format,
-            call.json_length,
-            call.rows,
-            call.level,
-            call.tenant,
-            min(call.deadline - self._clock(), LONGEST),
-            int(pending.retrying),
-        )
-        link.send(submit, call.body)
+        obstacle = self._sender.obstacle(pending, link)
+        if obstacle is None:
+            self._sender.send(pending, link, int(pending.rationed))
+        else:
+            self._unserved(pending, obstacle)
 
     def _again(self, pending: Pending, error: ShoalError, refused_by: Link | None = None) -> None:
         """Take a call from the proxy that failed it, and send it elsewhere as soon as it may be."""
         pending.failed, pending.error = pending.link, error
-        self._leave_link(pending)
+        self._sender.leave(pending)
         if refused_by is not None:
             pending.boot = refused_by.boot
             if not refused_by.state.draining and self._other(pending) is None:
@@ -200,7 +196,7 @@ class Calls:
         if pending.failed is not None:
             if not self._budget.take(len(self._all)):
                 return False
-            pending.retrying = True
+            pending.rationed = True
         self._send(pending, link)
         return True
 
@@ -212,6 +208,21 @@ class Calls:
                 return link
         return ranked[0] if ranked and ranked[0].boot != pending.boot else None
 
+    def _leave_to(self, other: Pending, pending: Pending, error: ShoalError, *, executed: bool) -> None:
+        """One of two proxies has failed a call that the other one may still answer."""
+        pending.over, pending.twin, other.twin = True, None, None
+        self._all[id(other.call)] = other
+        if other.hedge:
+            other.error = error
+        if not executed:
+            other.sent -= 1
+        self._sender.leave(pending)
+        self._pump()
+
+    def _room_for_hedge(self) -> bool:
+        """Begin a hedge, if no retry waits and the budget has room."""
+        return not self._held and self._budget.take(len(self._all))
+
     def _wait_for_proxy(self, pending: Pending) -> None:
         """Hold a call until there is a proxy, unless there has been none for too long."""
         if self._closed or not self.proxies.patience():
@@ -220,55 +231,33 @@ class Calls:
             self._hold(pending)
 
     def _hold(self, pending: Pending) -> None:
-        size = len(pending.call.body)
-        if self._held_bytes + size > self._settings.held_bytes:
-            self._unserved(pending, Overloaded("too many requests wait for a proxy", retry_after=1.0))
-            return
         pending.until = self._clock() + self._settings.patience_seconds
-        if pending.until < self._deadlines.next:
+        if not self._held.add(pending):
+            self._unserved(pending, Overloaded("too many requests wait for a proxy", retry_after=1.0))
+        elif pending.until < self._deadlines.next:
             self._deadlines.look_at(pending.until, self._sweep)
-        self._held.append(pending)
-        self._held_bytes += size
 
     def _pump(self) -> None:
         """Send what is held, in order, as far as it can be."""
-        if self._pumping or not self._held or not self.proxies.usable:
-            return
-        self._pumping = True
-        kept: list[Pending] = []
-        while self._held and self._budget.under_way < self._budget.most(len(self._all)):
-            pending = self._held.popleft()
-            if pending.over or self._retry(pending):
-                self._held_bytes -= len(pending.call.body)
-            else:
-                kept.append(pending)
-        self._held.extendleft(reversed(kept))
-        self._pumping = False
+        if self._held and self.proxies.usable:
+            self._held.pump(self._room, self._retry)
 
-    def _leave_link(self, pending: Pending) -> None:
-        link = pending.link
-        if link is not None:
-            del link.pending[pending.number]
-            link.rows -= pending.call.rows
-            pending.link = None
-        if pending.retrying:
-            pending.retrying = False
-            self._budget.give_back()
+    def _room(self) -> bool:
+        return self._budget.under_way < self._budget.most(len(self._all))
 
     def _release(self, pending: Pending) -> None:
-        """It is about to have its outcome."""
+        """It is about to have its outcome; another proxy that has it too is told so."""
         pending.over = True
         self._all.pop(id(pending.call), None)
         pending.target.rows -= pending.call.rows
-        self._leave_link(pending)
+        self._sender.leave(pending)
+        if (twin := pending.twin) is not None:
+            twin.over, twin.twin, pending.twin = True, None, None
+            self._sender.recall(twin)
+        if pending.watched:
+            self._hedges.forget(pending)
         if self._held:
             self._pump()
-
-    def _forget(self, pending: Pending) -> None:
-        """Nobody waits for it any more: the proxy is told so."""
-        if pending.link is not None and pending.link.is_open:
-            pending.link.send(Cancel(pending.number))
-        self._release(pending)
 
     def _finish(self, pending: Pending, error: ShoalError) -> None:
         self._release(pending)
@@ -285,14 +274,13 @@ class Calls:
     def _sweep(self, now: float) -> float:
         """Tell the overdue, and those that were held for too long; when to look next."""
         for pending in [each for each in self._all.values() if each.call.deadline + LATER <= now]:
-            if pending.link is not None:
-                pending.link.send(Cancel(pending.number))
+            self._sender.recall(pending)
             call = pending.call
             seconds = call.deadline - call.arrived
             said = f"no answer from model {pending.target.name!r} within {seconds:.3g} seconds"
             self._unserved(pending, DeadlineExceeded(said))
-        for pending in [each for each in self._held if each.until <= now and not each.over]:
+        for pending in self._held.overdue(now):
             self._unserved(pending, pending.error or Unavailable("no proxy can be reached", retry_after=1.0))
         self._pump()
         nearest = min((each.call.deadline for each in self._all.values()), default=inf) + LATER
-        return min([nearest, *(each.until for each in self._held if not each.over)])
+        return min(nearest, self._held.next)
