@@ -7,7 +7,7 @@ import pytest
 from shoal.core.call import Call
 from shoal.core.model import Batching
 from shoal.core.pressure import Stage
-from shoal.serving.batching.admission import PACE_SAMPLES, Admission
+from shoal.serving.batching.admission import LONGEST_RETRY, PACE_SAMPLES, SHORTEST_RETRY, Admission
 from support.calls import RecordedCall
 
 
@@ -105,3 +105,113 @@ def test_while_memory_is_tight_fewer_bytes_may_wait() -> None:
     admission = Admission(Batching(queue_bytes=1000))
     assert admission.full(Held(1, 300), call(), Stage.WATCHFUL) is None
     assert admission.full(Held(1, 300), call(), Stage.TIGHT) is not None
+
+
+def test_bounds_may_be_reached() -> None:
+    admission = Admission(Batching(queue_rows=10, queue_bytes=1000))
+    last, beyond = 999, 1000
+    assert admission.full(Held(9, last), call()) is None
+    assert admission.full(Held(9, beyond), call()) is not None
+    assert admission.full(Held(1, last // 4), call(), Stage.TIGHT) is None
+    assert admission.full(Held(1, beyond // 4), call(), Stage.TIGHT) is not None
+
+
+def test_a_short_queue_need_not_be_looked_at() -> None:
+    assert (Admission(Batching()).easy_rows, Admission(Batching()).easy_bytes) == (64, 2**20)
+    small = Admission(Batching(queue_rows=70, queue_bytes=2**20 + 5))
+    assert (small.easy_rows, small.easy_bytes) == (6, 5)
+    small.configure(Batching())
+    assert (small.easy_rows, small.easy_bytes) == (64, 2**20)
+
+
+def test_how_short_follows_the_pace() -> None:
+    admission = Admission(Batching())
+    for _ in range(PACE_SAMPLES):
+        assert admission.easy_rows == 64
+        admission.learn(4, 0.002)  # three batches of 2 ms come first: 4 ms of 10 are left, for 8 rows of half a ms
+    assert admission.easy_rows == 8
+    admission.share(2)
+    assert admission.easy_rows == 16
+    admission.configure(Batching(queue_rows=70))
+    assert admission.easy_rows == 6
+    assert paced(0.0).easy_rows == 64
+    assert paced(1.0).easy_rows < 0
+
+
+def test_the_pace_is_shared_by_as_many_workers_as_there_are_now() -> None:
+    admission = paced(0.1)
+    admission.share(4)
+    assert admission.row_seconds == pytest.approx(0.025)
+    admission.share(2)
+    assert admission.row_seconds == pytest.approx(0.05)
+    admission.learn(1, 0.1)
+    assert admission.row_seconds == pytest.approx(0.05)
+
+
+def test_the_pace_is_a_moving_mean_and_unknown_before_eight_batches() -> None:
+    admission = Admission(Batching())
+    for seen in range(PACE_SAMPLES):
+        assert admission.row_seconds == 0, seen
+        admission.learn(2, 0.2)
+    assert admission.row_seconds == pytest.approx(0.1)
+    admission.learn(2, 0.1)
+    assert admission.row_seconds == pytest.approx(0.09)
+    admission.learn(2, 100.0)  # counts as twice the pace
+    assert admission.row_seconds == pytest.approx(0.108)
+    admission.learn(0, 0.108)
+    assert admission.row_seconds == pytest.approx(0.108)
+
+
+def test_a_batch_that_was_not_full_teaches_only_that_it_goes_faster() -> None:
+    admission = paced(0.1)
+    admission.reconsider(1, 0.2)
+    assert admission.row_seconds == pytest.approx(0.1)
+    admission.reconsider(1, 0.05)
+    assert admission.row_seconds == pytest.approx(0.09)
+    admission.reconsider(0, 0.09)
+    assert admission.row_seconds == pytest.approx(0.09)
+
+
+def test_a_batch_that_was_not_full_takes_as_long_by_the_row_as_a_full_one() -> None:
+    admission = Admission(Batching(), parallel=2)
+    for _ in range(PACE_SAMPLES):
+        admission.learn(4, 0.8)
+    admission.reconsider(2, 0.2)  # 0.1 a row, of two workers 0.05; a full batch would take 0.4
+    assert admission.row_seconds == pytest.approx(0.1 + 0.2 * (0.05 - 0.1))
+    assert admission.late(Held(1), call(timeout=3 * 0.72 + 0.1), 0.0) is None
+    assert admission.late(Held(1), call(timeout=3 * 0.72 + 0.08), 0.0) is not None
+
+
+def test_a_call_that_would_be_answered_in_its_last_moment_is_let_in() -> None:
+    admission = paced(0.125)
+    assert admission.late(Held(5), call(timeout=1.0), 0.0) is None
+    assert admission.late(Held(6), call(timeout=1.0), 0.0) is not None
+    assert admission.late(Held(0), call(timeout=2.0), 0.0, turn=2.0) is None
+    assert paced(0.125, Batching(queue_seconds=0.5)).late(Held(4), call(timeout=60.0), 0.0) is None
+
+
+def test_turns_of_other_models_count_by_the_batch() -> None:
+    admission = Admission(Batching())
+    for _ in range(PACE_SAMPLES):
+        admission.learn(4, 0.004)
+    assert admission.late(Held(16), call(timeout=0.52), 0.0, turn=0.1) is None  # 4 turns, and the one before its own
+    assert admission.late(Held(20), call(timeout=0.52), 0.0, turn=0.1) is not None
+
+
+def test_when_to_come_again_is_when_there_may_be_room_and_within_reason() -> None:
+    admission = paced(0.1)
+    for rows, least, seconds in ((20, 0.0, 2.0), (20, 5.0, 5.0), (0, 0.0, SHORTEST_RETRY), (10**6, 0.0, LONGEST_RETRY)):
+        assert admission.overloaded(rows, "why", least=least).retry_after == pytest.approx(seconds)
+    assert (SHORTEST_RETRY, LONGEST_RETRY) == (0.1, 60.0)
+    refused = admission.late(Held(20), call(timeout=1.0), 0.0, turn=0.5)
+    assert refused is not None
+    assert refused.retry_after == pytest.approx(20 * 0.5)
+
+
+def test_who_has_waited_as_long_as_may_be_is_shed() -> None:
+    admission = Admission(Batching(queue_seconds=0.5))
+    assert admission.waited_too_long(call(), 0.4375) is None
+    shed = admission.waited_too_long(call(), 0.5)
+    assert shed is not None
+    assert shed.retry_after == 1.0
+    assert Admission(Batching()).waited_too_long(call(), 1e9) is None

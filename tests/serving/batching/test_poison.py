@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from shoal.core.call import Call, Format
 from shoal.serving.batching.poison import PoisonTable
 from support.calls import RecordedCall
 
@@ -30,3 +31,28 @@ def test_it_is_bounded_and_forgets_the_oldest() -> None:
     assert len(table.until) == 3
     assert not table.refuses(call(b"1"), 5.0)
     assert table.refuses(call(b"2"), 5.0)
+
+
+def test_an_input_is_its_content_with_how_it_is_written() -> None:
+    table = PoisonTable("m/1")
+    table.remember(call(b"bad"), 0.0)
+    other = Call(Format.V2_JSON, b"bad", arrived=0.0, deadline=1.0)
+    assert not table.refuses(other, 1.0)
+    assert not table.refuses(Call(Format.PREDICT_ALL, b"bad", arrived=0.0, deadline=1.0, json_length=3), 1.0)
+
+
+def test_who_is_remembered_again_is_remembered_anew() -> None:
+    table = PoisonTable("m/1", ttl=10)
+    for number in (1, 2, 1):
+        table.remember(call(b"%d" % number), 5.0 * len(table.until))
+    assert len(table.until) == 2
+    assert not table.refuses(call(b"2"), 15.0)
+    assert table.refuses(call(b"1"), 15.0)
+
+
+def test_those_alike_are_found_among_others() -> None:
+    table = PoisonTable("m/1")
+    calls = [call(body) for body in (b"bad", b"sad", b"badly", b"bad")]
+    assert table.alike(calls[0], calls[1:]) == [calls[3]]
+    assert table.alike(calls[2], calls[:2]) == []
+    assert table.alike(Call(Format.V2_JSON, b"bad", arrived=0.0, deadline=1.0), calls) == []

@@ -86,7 +86,9 @@ class Batcher:
         self._jobs: set[Job] = set()
         self._admission = Admission(settings, parallel)
         self._poison = PoisonTable(name)
-        self._quarantine = Quarantine(quarantine_worker, ledger, self._poison, instruments, clock, self._refuse_alike)
+        self._quarantine = Quarantine(
+            quarantine_worker, ledger, self._poison, instruments, clock, self._refuse_alike, self._check_idle
+        )
         self._deadlines = DeadlineWatch(clock, loop)
         self._entrance = Entrance(self._queue, self._admission, workers, ledger, clock)
         self._alone = False
@@ -125,6 +127,7 @@ class Batcher:
     def shed(self, bytes: int) -> None:
         """Shed what waits, from the end, until no more than so many bytes do."""
         self._entrance.shed(bytes)
+        self._check_idle()
 
     @property
     def waiting_bytes(self) -> int:
@@ -294,29 +297,28 @@ class Batcher:
             self._window = None
 
     def _watch(self, call: Call) -> None:
-        due = call.deadline
-        if self.settings.queue_seconds is not None:
-            due = min(due, call.arrived + self.settings.queue_seconds)
+        due = self._due(call)
         if due < self._deadlines.next:
             self._deadlines.look_at(due, self._sweep)
 
+    def _due(self, call: Call) -> float:
+        """When it has its outcome at the latest."""
+        bound = self.settings.queue_seconds
+        if bound is None or call.state is not State.QUEUED:
+            return call.deadline
+        return min(call.deadline, call.arrived + bound)
+
     def _sweep(self, now: float) -> float:
-        """Give overdue calls their outcome; the next deadline."""
-        overdue = [call for call in self._outstanding() if call.deadline <= now]
-        for call in overdue:
+        """Give overdue calls their outcome, shed what has waited longer than it may; when to look again."""
+        for call in [call for call in self._outstanding() if call.deadline <= now]:
             if call.state is State.QUEUED:
                 self._queue.release(call)
             self._ledger.expire(call)
-        upcoming = min((call.deadline for call in self._outstanding()), default=inf)
-        return upcoming if self.settings.queue_seconds is None else min(upcoming, self._shed_late(now))
-
-    def _shed_late(self, now: float) -> float:
-        """Shed what has waited longer than it may; when the next one will have."""
         for call in list(self._queue):
             if (error := self._admission.waited_too_long(call, now)) is not None:
                 self._fail(call, error)
-        bound = self.settings.queue_seconds or 0.0
-        return min((call.arrived + bound for call in self._queue), default=inf)
+        self._check_idle()
+        return min(map(self._due, self._outstanding()), default=inf)
 
     def _outstanding(self) -> Iterator[Call]:
         """Every call that has no outcome yet."""

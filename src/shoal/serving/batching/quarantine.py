@@ -34,6 +34,10 @@ def _nobody(culprit: Call) -> None:
     return
 
 
+def _unheard() -> None:
+    return
+
+
 class Group:
     """Suspects that are run together. `spared`: it has got another chance, as its worker was killed from outside."""
 
@@ -51,9 +55,10 @@ class Quarantine:
         workers: the worker aside.
         ledger: where outcomes go.
         poison: where the culprits are remembered.
-        on_found: told each culprit, for whoever holds others of the same content.
         instruments: the model version's metrics.
         clock: monotonic seconds.
+        on_found: told each culprit, for whoever holds others of the same content.
+        on_end: called after each group's end, when its calls may have had the last outcomes there were to come.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Quarantine:
         instruments: ModelInstruments,
         clock: Clock,
         on_found: Callable[[Call], None] = _nobody,
+        on_end: Callable[[], None] = _unheard,
     ) -> None:
         self._workers = workers
         self._ledger = ledger
@@ -71,6 +77,7 @@ class Quarantine:
         self._instruments = instruments
         self._clock = clock
         self._on_found = on_found
+        self._on_end = on_end
         self._waiting: deque[Group] = deque()
         self._running: Group | None = None
         self._max_size = 1
@@ -81,8 +88,8 @@ class Quarantine:
         return (call for group in groups for call in group.calls if call.state is not State.DONE)
 
     def close(self) -> None:
-        """Whoever asked to be told of culprits has nothing any more that could be alike."""
-        self._on_found = _nobody
+        """Whoever asked to be told has nothing any more that could be alike, or come to an end."""
+        self._on_found, self._on_end = _nobody, _unheard
 
     def admit(self, job: Job, loss: Loss) -> None:
         """Take over the calls of a batch that was being worked on when its worker died."""
@@ -115,6 +122,7 @@ class Quarantine:
         self._running = None
         self._ledger.deliver(job, done, payload, self._clock())
         self.proceed()
+        self._on_end()
 
     def lost(self, job: Job, loss: Loss) -> None:
         """One of these is to blame, unless there was no worker at all."""
@@ -129,6 +137,7 @@ class Quarantine:
         elif calls:
             self._convict(calls[0], loss)
         self.proceed()
+        self._on_end()
 
     def _halve(self, calls: list[Call]) -> None:
         self._count_attempt(calls)
