@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ import trustme
 
 from shoal.client import AsyncClient, Client
 from shoal.client.control import ControlClient
+from shoal.core.scratch import Scratch
 from shoal.testing.node import RunningNode, serve
 from support.controls import clean, control_process
 from support.split import WHO, Parts, Steady, role, until
@@ -51,6 +53,13 @@ def node(tmp_path: Path) -> Iterator[RunningNode]:
     """Is to end."""
     with serve(who(tmp_path / "models"), arguments=["--gateways", "2"]) as running:
         yield running
+
+
+@pytest.fixture
+def short_folder() -> Iterator[str]:
+    """Where sockets can be, whose paths may not be long."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        yield folder
 
 
 def owner(node: RunningNode, parts: Parts) -> str:
@@ -173,6 +182,31 @@ def test_the_death_of_the_process_above_leaves_nobody_behind(node: RunningNode) 
     assert len(everything) == 4  # two gateways, a proxy, its worker
     node.process.kill()
     wait_until(lambda: not alive(everything))
+
+
+def test_what_a_killed_node_left_in_the_place_for_temporary_files_goes_with_the_next_start(
+    tmp_path: Path, short_folder: str
+) -> None:
+    models, place = who(tmp_path / "models"), Path(short_folder)
+    arguments, environment = ["--gateways", "1"], {"TMPDIR": str(place)}
+
+    def folders() -> set[str]:
+        return {path.name for path in place.glob("shoal-*") if path.name != "shoal-users"}
+
+    with serve(models, arguments=arguments, environment=environment) as killed:
+        left, everything = folders(), Parts(killed).all()
+        assert {name.rpartition("-")[0] for name in left} == {"shoal-run", "shoal-workers"}
+        killed.process.kill()
+        wait_until(lambda: not alive(everything))
+        assert folders() == left
+        with serve(models, arguments=arguments, environment=environment):
+            living = folders()
+            assert len(living) == 2
+            assert not living & left
+            for kind in ("shoal-run-", "shoal-workers-"):
+                Scratch(kind, root=place).close()  # as the next node does
+            assert folders() == living, "what a living node has stays"
+    assert not folders()
 
 
 def test_what_is_cut_off_after_the_grace_shows_in_the_exit_code(tmp_path: Path) -> None:

@@ -67,6 +67,12 @@ class Asked:
         """The process that answers; 0 if none does."""
         return int(str(self.answer().get("pid", 0)))
 
+    def at(self) -> str:
+        """The proxy whose process answers, once one does."""
+        found: list[str] = []
+        until(lambda: bool(found.append(self.proxy()) or found[-1]))
+        return found[-1]
+
     def proxy(self) -> str:
         """Whose process answers; "" if none does, or its proxy has just died."""
         pid = self.pid()
@@ -124,7 +130,7 @@ def node(key: str, models: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 def asked(node: RunningNode, key: str) -> Asked:
     """Both proxies have it."""
     made = Asked(node, key)
-    until(lambda: sum(map(listens, made.parts.folder.glob("proxies/*.apps/*.sock"))) == 2)
+    until(lambda: sum(map(listens, made.parts.folder.glob("proxies/*.apps/*"))) == 2)
     return made
 
 
@@ -143,14 +149,14 @@ def test_nobody_gets_to_it_without_a_key_nor_to_what_is_not_there(node: RunningN
     assert requests.get(f"{node.url}/models/page/app/about", timeout=10).status_code == 401
     headers = {"authorization": f"Bearer {key}"}
     assert requests.get(f"{node.url}/models/nobody/app/", headers=headers, timeout=10).status_code == 404
-    for path in asked.parts.folder.glob("proxies/*.apps/*.sock"):
+    for path in asked.parts.folder.glob("proxies/*.apps/*"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert path.stat().st_uid == path.parent.stat().st_uid == os.geteuid()
 
 
 def test_the_other_proxys_answers_while_it_or_its_proxy_is_dead(asked: Asked) -> None:
-    first, at = asked.pid(), asked.proxy()
+    first, at = asked.pid(), asked.at()
     with asked.all_the_time() as statuses:
         os.kill(first, signal.SIGKILL)
         until(lambda: asked.pid() not in (0, first))
@@ -191,8 +197,7 @@ def test_a_service_of_a_registry_has_its_app_and_a_new_version_its_own(tmp_path:
         assert asked.answer() == {}
         deployed(control, APP)
         until(lambda: asked.answer().get("said") == "first")
-        dead = asked.parts.pid(asked.proxy())
-        os.kill(dead, signal.SIGKILL)
+        os.kill(asked.parts.pid(asked.at()), signal.SIGKILL)
         until(lambda: bool(asked.pid()))
         deployed(control, APP.replace("first", "second"), ref="2")
         until(lambda: asked.answer().get("said") == "second")

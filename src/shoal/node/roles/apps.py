@@ -1,7 +1,7 @@
 """Full-custom apps at proxies of this machine, on sockets beside those of the proxies.
 
-    proxies/proxy-1.sock            where a proxy listens for gateways
-    proxies/proxy-1.apps/X.sock     where an app of it listens; X is made of the model's name
+    proxies/proxy-1.sock      where a proxy listens for gateways
+    proxies/proxy-1.apps/X    where an app of it listens; X is made of the model's name
 
 Each proxy that runs a model runs its app. All gateways ask the same one of them, the first in the model's ranking, and
 the next one while nobody listens there. Nothing is remembered of who is there: the folder tells, with each request.

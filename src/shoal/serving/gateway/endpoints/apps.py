@@ -10,6 +10,7 @@ be closed before a byte of the answer came and the method is safe.
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from collections.abc import Callable, Collection, Sequence
 from hashlib import blake2b
@@ -45,8 +46,8 @@ class Apps(Protocol):
 
 
 def socket_name(model: str) -> str:
-    """What the socket of a model's app is called, whatever the model is called."""
-    return f"{blake2b(model.encode(), digest_size=8).hexdigest()}.sock"
+    """What the socket of a model's app is called, whatever the model is: short, as paths of sockets have to be."""
+    return base64.b32encode(blake2b(model.encode(), digest_size=8).digest()).decode().rstrip("=").lower()
 
 
 class AppProxy:
