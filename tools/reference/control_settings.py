@@ -10,6 +10,7 @@ from reference.model_settings import kind_of
 
 from shoal.cli.control import control
 from shoal.core.settings.control import HOME_VARIABLE, PREFIX, ControlSettings
+from shoal.core.settings.quotas import QuotaSettings
 
 EXAMPLE = """\
 # control.yaml
@@ -26,6 +27,20 @@ are separated by commas.
 
 Passwords are not written into settings: the database's come from `PGPASSWORD` or a `.pgpass` file, those of an object
 store from its own variables, such as `AWS_ACCESS_KEY_ID`.
+"""
+
+IN_FILE = ("issuers", "certificates", "quotas")
+
+QUOTAS = """\
+What namespaces may hold, by name; `*` is for all others, and for what is not said of one that is named: null is any
+amount then. A change that does not fit is refused, and a lower limit takes nothing away:
+[registry.md](../guides/registry.md#quotas).
+"""
+
+QUOTAS_EXAMPLE = """\
+quotas:
+  "*": {models: 100, versions: 2000, services: 50, bytes: 50Gi}
+  fraud: {bytes: 500Gi, models: null}
 """
 
 OTHER_VARIABLES = """\
@@ -47,10 +62,27 @@ def make() -> str:
         "The JSON Schema for editors is [control.schema.json](control.schema.json).",
         "## Fields",
         _fields(),
-        "`issuers` belong into the file; they are written as [those of a node](settings.md#authissuers).",
+        "`issuers`, `certificates` and `quotas` belong into the file; the first two as [those of a node]"
+        "(settings.md#authissuers).",
+        "## `quotas`",
+        QUOTAS,
+        block(QUOTAS_EXAMPLE, "yaml"),
+        _quotas(),
         "## Other variables",
         OTHER_VARIABLES,
     )
+
+
+def _quotas() -> str:
+    fields = QuotaSettings.model_json_schema()["properties"].items()
+    return table(
+        ("field", "type", "meaning"), ((f"`{name}`", _amount(each), each["description"]) for name, each in fields)
+    )
+
+
+def _amount(field: dict[str, Any]) -> str:
+    sized = any(each.get("type") == ["integer", "string"] for each in field["anyOf"])
+    return "size" if sized else kind_of(field)
 
 
 def _fields() -> str:
@@ -62,7 +94,7 @@ def _fields() -> str:
                 f"`{name}`",
                 _kind(each),
                 _default(each.get("default")),
-                "" if name == "issuers" else f"`{HOME_VARIABLE if name == 'home' else PREFIX + name.upper()}`",
+                "" if name in IN_FILE else f"`{HOME_VARIABLE if name == 'home' else PREFIX + name.upper()}`",
                 f"`--{name.replace('_', '-')}`" if name in options else "",
                 each["description"],
             )

@@ -44,7 +44,9 @@ TO_DO = {
     "unauthenticated": "Send a key, or a token: `Authorization: Bearer ...`.",
     "too_many_attempts": "Correct the key, and wait for `Retry-After`: it was not even looked at.",
     "permission_denied": "Ask for the permission.",
-    "quota_exceeded": "Send less, after `Retry-After`: [overload.md](../guides/overload.md#quotas).",
+    "quota_exceeded": "Send less, after `Retry-After`: [overload.md](../guides/overload.md#quotas). "
+    "At the control port: delete, or ask for more: [registry.md](../guides/registry.md#quotas).",
+    "storage_quota_exceeded": "Delete versions, or ask for more: [registry.md](../guides/registry.md#quotas).",
     "not_found": "Look at `/v2/models`; names are case-sensitive.",
     "conflict": "Look at what is there now, then decide: the sentence says what it is.",
     "corrupt_artifact": "Push the artifact again; if it was right when it was stored, look at the disk.",

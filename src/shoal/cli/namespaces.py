@@ -1,4 +1,4 @@
-"""`shoal namespaces`: rooms of teams or tenants, and what each asks of its versions."""
+"""`shoal namespaces`: rooms of teams or tenants, what each asks of its versions, what each holds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import typer
 
 from shoal.cli.failures import told
 from shoal.cli.reaching import AsJson, ControlUrl, HomeFolder, connected
-from shoal.cli.showing import show_json, show_table
+from shoal.cli.showing import amount, show_json, show_table
 
 if TYPE_CHECKING:
+    from shoal.core.quotas import Usage
     from shoal.core.registry import Namespace, Policy
 
 EPILOG = """
@@ -19,6 +20,7 @@ Examples:
 
   shoal namespaces                              all of them, with their policies
   shoal namespaces team-a --owner ann           make one
+  shoal namespaces --usage                      what each holds, and may hold
   shoal namespaces team-a --require dataset --no-code --signed production --key team-a.pem
 """
 
@@ -31,6 +33,9 @@ def namespaces(
         list[str] | None, typer.Option(help="Lineage without which nothing is registered; may be given many times.")
     ] = None,
     no_code: Annotated[bool, typer.Option("--no-code", help="Refuse formats that can run code.")] = False,
+    no_network: Annotated[
+        bool, typer.Option("--no-network", help="Let no worker use the network, whatever models and services say.")
+    ] = False,
     signed: Annotated[
         list[str] | None, typer.Option(help="A stage that takes signed versions only; may be given many times.")
     ] = None,
@@ -39,6 +44,7 @@ def namespaces(
     ] = None,
     served: Annotated[str | None, typer.Option(help="Stage that models without a service are served by.")] = None,
     public: Annotated[bool, typer.Option("--public", help="Let other namespaces share cached predictions.")] = False,
+    usage: Annotated[bool, typer.Option("--usage", help="Show what each holds, and may hold; change nothing.")] = False,
     control: ControlUrl = None,
     home: HomeFolder = None,
     as_json: AsJson = False,
@@ -49,9 +55,13 @@ def namespaces(
     """
     from shoal.core.catalogue import NamespaceChange
 
-    said = any((require, no_code, signed, key, served is not None, public))
+    said = any((require, no_code, no_network, signed, key, served is not None, public))
     with told():
-        policy = _policy(require, signed, key, served, no_code=no_code, public=public) if said else None
+        if usage:
+            _show_usage(name, control, home, as_json=as_json)
+            return
+        allowed = {"allow_code": not no_code, "allow_network": not no_network, "public": public}
+        policy = _policy(require, signed, key, served, **allowed) if said else None
         with connected(control, home) as client:
             if name is not None:
                 change = NamespaceChange(owner=owner, description=description, policy=policy)
@@ -61,8 +71,26 @@ def namespaces(
     if as_json:
         show_json({"namespaces": found})
         return
-    columns = ("namespace", "owner", "requires", "code", "signed stages", "served stage", "description")
+    columns = ("namespace", "owner", "requires", "code", "network", "signed stages", "served stage", "description")
     show_table(columns, (_namespace_row(each) for each in found))
+
+
+def _show_usage(name: str | None, control: str | None, home: Path | None, *, as_json: bool) -> None:
+    with connected(control, home) as client:
+        names = [name] if name is not None else [each.name for each in client.namespaces()]
+        found = [client.usage(each) for each in names]
+    if as_json:
+        show_json({"usage": found})
+        return
+    show_table(("namespace", "models", "versions", "services", "bytes"), (_usage_row(each) for each in found))
+
+
+def _usage_row(each: Usage) -> tuple[object, ...]:
+    used, limits = each.used, each.limits
+    counts = ((used.models, limits.models), (used.versions, limits.versions), (used.services, limits.services))
+    told = [f"{now}" if most is None else f"{now} of {most}" for now, most in counts]
+    size = amount(used.bytes) + ("" if limits.bytes is None else f" of {amount(limits.bytes)}")
+    return (each.namespace, *told, size)
 
 
 def _policy(
@@ -70,9 +98,7 @@ def _policy(
     signed: list[str] | None,
     keys: list[Path] | None,
     served: str | None,
-    *,
-    no_code: bool,
-    public: bool,
+    **allowed: bool,
 ) -> Policy:
     from shoal.core.errors import ConfigError
     from shoal.core.registry import PRODUCTION, Policy
@@ -83,22 +109,22 @@ def _policy(
         raise ConfigError(f"a key cannot be read: {error}", hint="name PEM files with --key") from error
     return Policy(
         required_lineage=tuple(require or ()),
-        allow_code=not no_code,
         signed_stages=tuple(signed or ()),
         trusted_keys=texts,
         served_stage=PRODUCTION if served is None else served,
-        public=public,
+        **allowed,
     )
 
 
 def _namespace_row(each: Namespace) -> tuple[object, ...]:
     policy = each.policy
-    code = "allowed" if policy.allow_code else "refused"
+    code, network = ("allowed" if each else "refused" for each in (policy.allow_code, policy.allow_network))
     return (
         each.name,
         each.owner,
         policy.required_lineage,
         code,
+        network,
         policy.signed_stages,
         policy.served_stage,
         each.description,

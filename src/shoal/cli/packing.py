@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shoal.core.registry import Lineage, Manifest, Tags
 
@@ -57,14 +57,19 @@ def packed(path: Path | None, source: str | None, *, model: bool = True) -> Iter
             yield _taken(path, Path(folder), _name_of(path), model=model)
 
 
-def send(client: ControlClient, package: Package) -> int:
-    """Upload the files that control does not have; how many bytes were sent."""
+def send(client: ControlClient, package: Package, namespace: str, model: str) -> int:
+    """Upload the files that control does not have; how many bytes were sent.
+
+    Raises:
+        QuotaExceeded: the namespace has no room for them; nothing was sent.
+    """
+    into: dict[str, Any] = {"namespace": namespace, "model": model, "size": package.manifest.size}
     files = {entry.sha256: entry for entry in package.manifest.files}
     digests = list(files)
     missing = [
         each
         for start in range(0, len(digests), MISSING_AT_ONCE)
-        for each in client.missing(digests[start : start + MISSING_AT_ONCE])
+        for each in client.missing(digests[start : start + MISSING_AT_ONCE], **into)
     ]
     total = sum(files[each].size for each in missing)
     with bytes_bar() as bar:

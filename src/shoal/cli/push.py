@@ -101,7 +101,7 @@ def push(
                 signature=_signature(package.manifest, sign, model),
             )
             with connected(control, home, trust=trust) as client:
-                sent = send(client, package)
+                sent = send(client, package, place, model)
                 made = client.register(new)
                 for each in stage or ():
                     client.move_stage(place, model, each, str(made.version))

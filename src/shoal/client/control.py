@@ -19,6 +19,7 @@ from shoal.core import catalogue as words
 from shoal.core.access import AccessTable
 from shoal.core.errors import CorruptArtifact, NotFound
 from shoal.core.keyring import KeyEntry, KeyList, KeyRequest, NewKey, Verdict
+from shoal.core.quotas import Usage
 from shoal.core.registry import DEFAULT_NAMESPACE, Manifest, Model, Namespace, NewVersion, StageMove, Version
 from shoal.core.routes import Feed, NodeStatus, Route
 from shoal.core.service import Service
@@ -53,6 +54,10 @@ class ControlClient:
 
     def put_namespace(self, name: str, change: words.NamespaceChange) -> Namespace:
         return self.link.call("PUT", f"/v1/namespaces/{segment(name)}", Namespace, body=change)
+
+    def usage(self, namespace: str) -> Usage:
+        """What a namespace holds, and may hold."""
+        return self.link.call("GET", f"/v1/namespaces/{segment(namespace)}/usage", Usage)
 
     # Models and versions
 
@@ -122,9 +127,20 @@ class ControlClient:
 
     # Files
 
-    def missing(self, digests: Iterable[str]) -> tuple[str, ...]:
-        """Which of these blobs must be uploaded."""
-        return self.link.call("POST", "/v1/blobs/missing", words.Digests, body=words.Digests(tuple(digests))).digests
+    def missing(
+        self, digests: Iterable[str], *, namespace: str = "", model: str = "", size: int = 0
+    ) -> tuple[str, ...]:
+        """Which of these blobs must be uploaded.
+
+        Args:
+            namespace, model, size: what they are to become, a version with so many bytes.
+
+        Raises:
+            QuotaExceeded: the namespace has no room for that.
+        """
+        query: dict[str, object] = {"namespace": namespace, "model": model, "bytes": size or ""}
+        asked = words.Digests(tuple(digests))
+        return self.link.call("POST", "/v1/blobs/missing", words.Digests, query=query, body=asked).digests
 
     def has_blob(self, sha256: str) -> bool:
         try:

@@ -34,6 +34,7 @@ from shoal.control.security.authenticating import NODE, OwnKey
 from shoal.core.clock import monotonic
 from shoal.core.errors import ConfigError, InternalError
 from shoal.core.settings.control import ControlSettings
+from shoal.core.settings.quotas import limits_of
 from shoal.core.tls import server_context
 
 logger = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ def running(
 def opened(settings: ControlSettings) -> Iterator[Control]:
     """Registry and store, open, and what works with them."""
     with ExitStack() as stack:
-        registry = open_registry(settings.registry_url)
+        registry = open_registry(settings.registry_url, limits=limits_of(settings.quotas))
         stack.callback(registry.close)
         blobs = open_store(settings.artifacts_url)
         stack.callback(blobs.close)

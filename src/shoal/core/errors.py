@@ -8,6 +8,7 @@
     │   └── TooManyAttempts     wrong credentials came too often from there
     ├── PermissionDenied        who asks may not do this
     ├── QuotaExceeded           the tenant asks for more than it may
+    │   └── StorageQuotaExceeded    it would keep more bytes than it may
     ├── NotFound                no such model, version, route
     ├── Conflict                it is there already, or has changed meanwhile; nothing was done
     ├── CorruptArtifact         files are not what their digests say
@@ -89,6 +90,10 @@ class PermissionDenied(ShoalError):
 
 class QuotaExceeded(ShoalError):
     code = "quota_exceeded"
+
+
+class StorageQuotaExceeded(QuotaExceeded):
+    code = "storage_quota_exceeded"
 
 
 class NotFound(ShoalError):

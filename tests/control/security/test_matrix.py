@@ -52,6 +52,7 @@ GET    /v1/manifests/{digest}                                    3 . . . . . . 1
 POST   /v1/archives                                              3 3 . 3 . . 3 1 .
 GET    /v1/namespaces                                            3 . . . . . 3 1 .
 GET    /v1/namespaces/{namespace}                                4 . . . . . 4 1 4
+GET    /v1/namespaces/{namespace}/usage                          4 3 . 3 . . 4 1 4
 PUT    /v1/namespaces/{namespace}                                4 3 3 3 . . 4 1 4
 GET    /v1/routes/{address}                                      4 . . . . . . 1 4
 GET    /v1/desired                                               3 3 3 3 3 . . 1 3

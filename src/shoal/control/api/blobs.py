@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from shoal.control.api.asking import Digest, TheControl, Who
 from shoal.control.api.bodies import Stream, body, spool
 from shoal.control.api.describing import answer, described
-from shoal.control.security.desk import Hidden
+from shoal.control.security.desk import Hidden, require
 from shoal.core.access import ANY, Permission, Principal
 from shoal.core.catalogue import Digests, Examined
 from shoal.core.errors import InvalidInput, NotFound
@@ -69,9 +69,24 @@ def has_blob(control: TheControl, who: Who, sha256: Digest) -> Response:
 
 
 @router.post("/v1/blobs/missing", **described(Digests, takes=Digests, example={"digests": [TREE]}))
-def missing(control: TheControl, asked: Annotated[Digests, Depends(body(Digests))]) -> Response:
-    """Which of these blobs are not there and must be uploaded."""
-    return answer(Digests(tuple(each for each in dict.fromkeys(asked.digests) if not control.blobs.has(each))))
+def missing(
+    control: TheControl,
+    who: Who,
+    asked: Annotated[Digests, Depends(body(Digests))],
+    namespace: Annotated[str, Query(max_length=100, description="Where a version is to be made of them.")] = "",
+    model: Annotated[str, Query(max_length=200, description="Of which model.")] = "",
+    size: Annotated[int, Query(ge=0, alias="bytes", description="Bytes of all files of that version.")] = 0,
+) -> Response:
+    """Which of these blobs are not there and must be uploaded.
+
+    Who says what they are for is told now if its namespace has no room for it, and not when all is sent.
+    """
+    if namespace:
+        require(who, Permission.PUSH, namespace, model)
+    found = tuple(each for each in dict.fromkeys(asked.digests) if not control.blobs.has(each))
+    if namespace and found:
+        control.registry.check_room(namespace, model, size)
+    return answer(Digests(found))
 
 
 @router.get("/v1/manifests/{digest}", **described(Manifest))

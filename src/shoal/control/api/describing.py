@@ -16,6 +16,7 @@ from starlette.responses import Response
 from shoal.control.api.problems import Problem
 from shoal.core import catalogue, keyring
 from shoal.core.access import AccessTable
+from shoal.core.quotas import Usage
 from shoal.core.registry import Manifest, Model, Namespace, NewVersion, StageMove, Version
 from shoal.core.routes import Feed, NodeStatus, Route
 
@@ -27,7 +28,7 @@ SECURITY: Json = {
 }
 BINARY: Json = {"schema": {"type": "string", "format": "binary"}}
 TYPES: tuple[Any, ...] = (
-    Problem, AccessTable, Manifest, Model, Namespace, NewVersion, StageMove, Version, Feed, NodeStatus, Route,
+    Problem, AccessTable, Manifest, Model, Namespace, NewVersion, StageMove, Version, Feed, NodeStatus, Route, Usage,
     *(
         kind
         for kind in (*vars(catalogue).values(), *vars(keyring).values())

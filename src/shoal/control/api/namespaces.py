@@ -12,6 +12,7 @@ from shoal.control.api.bodies import body
 from shoal.control.api.describing import answer, described
 from shoal.core.access import ANY
 from shoal.core.catalogue import NamespaceChange, NamespaceList
+from shoal.core.quotas import Usage
 from shoal.core.registry import Namespace
 
 router = APIRouter(tags=["namespaces"])
@@ -32,6 +33,12 @@ def namespaces(control: TheControl, seen: Seen) -> Response:
 def namespace(control: TheControl, namespace: NamespaceName) -> Response:
     """One namespace with its policy."""
     return answer(control.registry.namespace(namespace))
+
+
+@router.get("/v1/namespaces/{namespace}/usage", **described(Usage))
+def usage(control: TheControl, namespace: NamespaceName) -> Response:
+    """What a namespace holds, and may hold."""
+    return answer(control.registry.usage(namespace))
 
 
 @router.put("/v1/namespaces/{namespace}", **described(Namespace, takes=NamespaceChange, example=POLICY))

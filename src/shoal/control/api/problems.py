@@ -33,6 +33,7 @@ STATUSES: dict[str, int] = {
     "conflict": 409,
     "too_large": 413,
     "misdirected": 421,
+    "quota_exceeded": 429,
     "too_many_attempts": 429,
     "idempotency_key_reused": 422,
     "poison_input": 422,
@@ -47,6 +48,7 @@ STATUSES: dict[str, int] = {
     "not_ready": 503,
     "deadline_exceeded": 504,
     "storage_full": 507,
+    "storage_quota_exceeded": 507,
 }
 
 

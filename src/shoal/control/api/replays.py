@@ -1,9 +1,10 @@
 """`Idempotency-Key`: whoever does not get an answer may ask again, and the effect happens once.
 
 The first answer to a key is kept and given again to the same request; the same key with another request is refused. A
-repetition that comes while the first is under way waits for it. Failures of ours (5xx) are not kept: they may be tried
-again. What is kept is bounded in number, size and age, and lives in this process; beyond its life the registry itself
-remembers the keys of registrations, and the other mutations name what they expect to be there.
+repetition that comes while the first is under way waits for it. Failures of ours (5xx) and refusals by a quota (429)
+are not kept: they may be tried again. What is kept is bounded in number, size and age, and lives in this process;
+beyond its life the registry itself remembers the keys of registrations, and the other mutations name what they expect
+to be there.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Replays:
 
     def _finish(self, key: str, kept: _Kept, messages: list[Message]) -> None:
         whole = bool(messages) and not messages[-1].get("more_body", messages[-1]["type"] == "http.response.start")
-        if whole and messages[0]["status"] < 500:
+        if whole and messages[0]["status"] < 500 and messages[0]["status"] != 429:
             kept.messages, kept.at = tuple(messages), self._clock()
             kept.size = sum(len(message.get("body", b"")) for message in messages)
             self._size += kept.size

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from shoal.control.registry import schema
+from shoal.control.registry import quotas, schema
 from shoal.control.registry.candidates import Candidate, blob_rows, check_code, check_lineage
 from shoal.control.registry.models import AnyRow, model_search, stages_of
 from shoal.control.registry.namespaces import require_namespace
@@ -18,6 +18,7 @@ from shoal.control.registry.part import Detail, Writing
 from shoal.control.registry.upsert import add_missing
 from shoal.control.registry.versions import to_version
 from shoal.core.errors import Conflict
+from shoal.core.quotas import Holding
 from shoal.core.registry import Policy, Version
 
 _versions = schema.versions
@@ -27,12 +28,13 @@ _Name = tuple[str, str]
 
 @dataclass(slots=True)
 class _Of:
-    """A model while the batch is decided."""
+    """A model while the batch is decided; `new` is one that nobody saw before, or that was deleted."""
 
     id: int
     latest: int
     next: int
     stages: dict[str, int]
+    new: bool
     taken: dict[int, Version] = field(default_factory=dict)
     aliases: dict[str, int] = field(default_factory=dict)
 
@@ -97,7 +99,11 @@ class Ledger:
         )
 
     def write(self, writing: Writing) -> None:
-        """Write what was decided."""
+        """Write what was decided.
+
+        Raises:
+            QuotaExceeded, StorageQuotaExceeded: a namespace may not hold so much.
+        """
         if not self._added:
             return
         connection = writing.connection
@@ -111,10 +117,18 @@ class Ledger:
         add_missing(connection, schema.blobs, references)
         connection.execute(insert(_versions), self._rows)
         self._write_models(connection)
+        for namespace in {version.namespace for _, version in self._added}:
+            quotas.check(writing, namespace, self._grown(namespace))
         for new, version in self._added:
             detail: Detail = {"version": version.version, "digest": new.digest}
             writing.note("version.register", version.namespace, version.model, detail)
             writing.changed("model", version.namespace, version.model)
+
+    def _grown(self, namespace: str) -> Holding:
+        """What is new in a namespace."""
+        added = [version for _, version in self._added if version.namespace == namespace]
+        models = sum(self._models[namespace, name].new for name in {version.model for version in added})
+        return Holding(models=models, versions=len(added), bytes=sum(version.size for version in added))
 
     def _write_models(self, connection: Connection) -> None:
         statement = (
@@ -156,7 +170,12 @@ def _read_models(connection: Connection, batch: Sequence[Candidate]) -> dict[_Na
         mine = (_models.c.namespace == namespace, _models.c.name.in_(wanted))
         rows += connection.execute(select(_models).where(*mine)).all()
     labels = stages_of(connection, [row.id for row in rows])
-    return {(row.namespace, row.name): _Of(row.id, row.latest, row.next, labels.get(row.id, {})) for row in rows}
+    return {(row.namespace, row.name): _of(row, labels) for row in rows}
+
+
+def _of(row: AnyRow, labels: dict[int, dict[str, int]]) -> _Of:
+    new = row.deleted or row.next == 1  # a model is made with its first version, which takes the number 1 or a higher
+    return _Of(row.id, row.latest, row.next, labels.get(row.id, {}), new)
 
 
 def _read_taken(connection: Connection, models: dict[_Name, _Of], batch: Sequence[Candidate]) -> None:

@@ -18,9 +18,17 @@ from shoal.control.registry.auditing import Noted, append
 from shoal.control.registry.documents import check_text, dump
 from shoal.control.registry.engine import Database
 from shoal.control.registry.growth import Entry, grow
+from shoal.core.quotas import UNLIMITED, Limits
 
 Detail = dict[str, str | int | float | bool]
 Kind = Literal["service", "model", "namespace", "access"]
+LimitsOf = Callable[[str], Limits]
+"""Tells how much a namespace may hold."""
+
+
+def unlimited(namespace: str) -> Limits:
+    """The limits of all where nobody has said any."""
+    return UNLIMITED
 
 
 class Writing:
@@ -29,11 +37,13 @@ class Writing:
     Attributes:
         now: Unix seconds, the same for all that it writes.
         actor: who does it.
+        limits: how much each namespace may hold.
     """
 
-    def __init__(self, connection: Connection, now: float, actor: str) -> None:
+    def __init__(self, connection: Connection, now: float, actor: str, limits: LimitsOf = unlimited) -> None:
         self.connection = connection
         self.now = now
+        self.limits = limits
         self.actor = check_text(actor, "actor")
         self._events: list[Noted] = []
         self._entries: dict[Entry, None] = {}
@@ -70,18 +80,26 @@ class Part:
         database: where it is kept.
         clock: Unix seconds.
         held: the transaction in which all is read; None: each operation has its own.
+        limits: how much each namespace may hold.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float], held: Connection | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], float],
+        held: Connection | None = None,
+        limits: LimitsOf = unlimited,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._held = held
+        self._limits = limits
 
     @contextmanager
     def snapshot(self) -> Iterator[Self]:
         """The registry as it is now, whatever changes meanwhile, in one transaction; for reading, in one thread."""
         with self._reading() as connection:
-            yield type(self)(self._database, self._clock, connection)
+            yield type(self)(self._database, self._clock, connection, self._limits)
 
     def _reading(self) -> AbstractContextManager[Connection]:
         return self._database.read() if self._held is None else nullcontext(self._held)
@@ -89,6 +107,6 @@ class Part:
     @contextmanager
     def _writing(self, actor: str) -> Iterator[Writing]:
         with self._database.write() as connection:
-            writing = Writing(connection, self._clock(), actor)
+            writing = Writing(connection, self._clock(), actor, self._limits)
             yield writing
             writing.finish()

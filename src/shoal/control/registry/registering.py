@@ -33,6 +33,7 @@ class RegisteringPart(Part):
             InvalidInput: something of it is wrong, or lineage that the policy wants is missing.
             NotFound: there is no such namespace.
             Conflict: number or alias are taken by other content, or the key by another request.
+            QuotaExceeded, StorageQuotaExceeded: the namespace may not hold so much.
         """
         checked = candidate(new)
         with self._writing(actor) as writing:

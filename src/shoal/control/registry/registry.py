@@ -20,6 +20,8 @@ from shoal.control.registry.holders import HoldersPart
 from shoal.control.registry.migrations import migrate
 from shoal.control.registry.models import ModelsPart
 from shoal.control.registry.namespaces import NamespacesPart
+from shoal.control.registry.part import LimitsOf, unlimited
+from shoal.control.registry.quotas import QuotasPart
 from shoal.control.registry.registering import RegisteringPart
 from shoal.control.registry.services import ServicesPart
 from shoal.control.registry.stages import StagesPart
@@ -38,6 +40,7 @@ class Registry(
     EventsPart,
     AccessPart,
     HoldersPart,
+    QuotasPart,
     BackupPart,
 ):
     """An open registry; each part is described where it is made."""
@@ -47,12 +50,13 @@ class Registry(
         self._database.close()
 
 
-def open_registry(url: str, *, clock: Callable[[], float] = time.time) -> Registry:
+def open_registry(url: str, *, clock: Callable[[], float] = time.time, limits: LimitsOf = unlimited) -> Registry:
     """Open the registry that a URL names, and bring its schema up to date.
 
     Args:
         url: ``sqlite:////path/to/registry.db`` or ``postgresql://user:password@host/database``.
         clock: Unix seconds, for the times that people read; nothing but `purge` decides by it.
+        limits: how much each namespace may hold.
 
     Raises:
         ConfigError: the URL names nothing that can be used, another process has it, or its schema is newer.
@@ -64,4 +68,4 @@ def open_registry(url: str, *, clock: Callable[[], float] = time.time) -> Regist
     except BaseException:
         database.close()
         raise
-    return Registry(database, clock)
+    return Registry(database, clock, limits=limits)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, insert, select, tuple_, update
 
-from shoal.control.registry import schema
+from shoal.control.registry import quotas, schema
 from shoal.control.registry.documents import check_model, check_text, dump, load, pattern, searchable
 from shoal.control.registry.models import AnyRow
 from shoal.control.registry.namespaces import require_namespace
@@ -14,6 +14,7 @@ from shoal.control.registry.part import Part, Writing
 from shoal.control.registry.records import ServiceRecord
 from shoal.control.registry.within import Reach, within
 from shoal.core.errors import Conflict, NotFound
+from shoal.core.quotas import Holding
 from shoal.core.registry import PRODUCTION, check_label
 from shoal.core.service import Service, address
 
@@ -33,6 +34,7 @@ class ServicesPart(Part):
         Raises:
             Conflict: it has another revision.
             NotFound: there is no such namespace.
+            QuotaExceeded: the namespace may not hold so many services.
         """
         columns = _columns(service)
         with self._writing(actor) as writing:
@@ -42,7 +44,9 @@ class ServicesPart(Part):
                 return _to_record(now)
             if expected is not None:
                 _compare(now, expected, service)
-            return _keep(writing, now, service, {**columns, "deleted": False}, "service.put")
+            record = _keep(writing, now, service, {**columns, "deleted": False}, "service.put")
+            quotas.check(writing, service.namespace, Holding(services=int(now is None or now.deleted)))
+            return record
 
     def service(self, namespace: str, name: str, environment: str = PRODUCTION) -> ServiceRecord:
         """One service.

@@ -92,12 +92,13 @@ RULES: dict[str, Rule] = {
     "PUT /v1/blobs/{sha256}": Rule(W.SOMEWHERE, (P.PUSH,)),
     "GET /v1/blobs/{sha256}": Rule(W.SOMEWHERE, (P.READ, P.NODE), body=True),
     "HEAD /v1/blobs/{sha256}": Rule(W.SOMEWHERE, (P.READ, P.NODE), body=True),
-    "POST /v1/blobs/missing": Rule(W.SOMEWHERE, (P.PUSH,)),
+    "POST /v1/blobs/missing": Rule(W.SOMEWHERE, (P.PUSH,), body=True),
     "GET /v1/manifests/{digest}": Rule(W.SOMEWHERE, (P.READ, P.NODE), body=True),
     "POST /v1/archives": Rule(W.SOMEWHERE, (P.PUSH,)),
     # namespaces
     "GET /v1/namespaces": Rule(W.SOMEWHERE, (P.READ,)),
     "GET /v1/namespaces/{namespace}": Rule(W.NAMESPACE, (P.READ,)),
+    "GET /v1/namespaces/{namespace}/usage": Rule(W.NAMESPACE, (P.PUSH, P.MANAGE)),
     "PUT /v1/namespaces/{namespace}": Rule(W.NAMESPACE, (P.MANAGE,)),
     # nodes
     "GET /v1/routes/{address}": Rule(W.ADDRESS, (P.READ, P.NODE)),

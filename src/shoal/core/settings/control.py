@@ -17,6 +17,7 @@ from shoal.core.settings import safety
 from shoal.core.settings.auth import Certificates, IssuerSettings
 from shoal.core.settings.node import is_loopback
 from shoal.core.settings.processes import read_file, validated
+from shoal.core.settings.quotas import QuotaSettings
 from shoal.core.settings.safety import Finding
 from shoal.core.tls import ClientRule, TlsFiles, files_of
 
@@ -76,6 +77,9 @@ class ControlSettings(BaseModel):
     upload_bytes: int = Field(64 * GIB, gt=0, description="The largest file or archive that may be sent.")
     upload_idle_seconds: float = Field(
         30.0, gt=0, description="How long an upload may send nothing before it is given up."
+    )
+    quotas: dict[str, QuotaSettings] = Field(
+        {}, description="What namespaces may hold, by name; `*` is for all others. By default any amount."
     )
     waiters: int = Field(1000, ge=1, description="Nodes that may wait for changes at the same time.")
     keep_deleted_seconds: float = Field(

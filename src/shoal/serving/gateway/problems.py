@@ -12,6 +12,7 @@
     conflict                       409   ABORTED
     corrupt_artifact               502   DATA_LOSS
     storage_full                   507   RESOURCE_EXHAUSTED
+    storage_quota_exceeded         507   RESOURCE_EXHAUSTED    a namespace's own bound, at the control port
     method_not_allowed             405   UNIMPLEMENTED
     unsupported_media_type         415   INVALID_ARGUMENT
     unsupported                    501   UNIMPLEMENTED
@@ -88,6 +89,7 @@ OUTCOMES: dict[str, Outcome] = {
     "conflict": Outcome(409, 10),
     "corrupt_artifact": Outcome(502, 15),
     "storage_full": Outcome(507, 8),
+    "storage_quota_exceeded": Outcome(507, 8),
     "method_not_allowed": Outcome(405, 12),
     "unsupported_media_type": Outcome(415, 3),
     "unsupported": Outcome(501, 12),
