@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from shoal.core.call import Call, State
 from shoal.core.clock import monotonic
 from shoal.core.errors import ShoalError
@@ -68,18 +70,12 @@ class OracleDispatch(EchoDispatch):
             self.run(call)
 
 
-def oracle_models(*names: str, pure: bool = True, seconds: float = 0.0) -> FakeModels:
-    """Models whose dispatches are oracles."""
+def oracle_models(*names: str, seconds: float = 0.0, **spec: Any) -> FakeModels:
+    """Models whose dispatches are oracles; `spec` are fields of their specs."""
     handles = [handle(name, dispatch=OracleDispatch(seconds)) for name in names or ("m",)]
     for each in handles:
-        each.spec = _with(each.spec, pure=pure)
+        each.spec = msgspec.structs.replace(each.spec, **spec)
     return FakeModels(*handles)
-
-
-def _with(spec: Any, **changes: Any) -> Any:
-    import msgspec
-
-    return msgspec.structs.replace(spec, **changes)
 
 
 class Proxy:

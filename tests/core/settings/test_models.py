@@ -125,6 +125,12 @@ def test_empty_file_has_the_defaults_of_a_spec(tmp_path: Path) -> None:
     assert parse_model_file("") == ModelFile()
 
 
+def test_a_request_is_hedged_only_if_that_is_asked_for(tmp_path: Path) -> None:
+    assert load_model_file(model(tmp_path, "runtime: onnx\n")).hedge_after_ms is None
+    assert load_model_file(model(tmp_path, "runtime: onnx\nhedge_after_ms: 0.2s\n")).hedge_after_ms == 200.0
+    assert "hedge_after_ms: must be greater than 0" in complaint("hedge_after_ms: 0")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -202,6 +208,10 @@ def test_all_mistakes_are_told_at_once_in_their_order() -> None:
         ("runtime: onnx\nwarmup: [files/wine.onnx]", "warmup[0]: files/wine.onnx is no JSON file"),
         ("runtime: onnx\nwarmup: [files]", "warmup[0]: files is no JSON file"),
         ("path: " + "a" * 5000, "path: cannot be looked at: File name too long"),
+        (
+            "runtime: onnx\npure: false\nhedge_after_ms: 2s",
+            "model.yaml:3: hedge_after_ms: is for models whose requests may run twice",
+        ),
         ("runtime: onnx\nimplementation: a:B", "implementation: is for the runtime python, the runtime here is onnx"),
     ],
 )
