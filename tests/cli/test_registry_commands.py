@@ -146,6 +146,9 @@ def test_namespaces_and_their_policies(shoal: Give, told: Give, model: Path, tmp
         ["dataset"],
         False,
     )
+    assert made["policy"]["allow_network"] is True
+    sealed = told("namespaces", "team-b", "--no-network")["namespaces"][0]["policy"]
+    assert (sealed["allow_network"], sealed["allow_code"]) == (False, True)
     assert "dataset" in shoal("push", model, "-n", "team-a", code=1)
     shoal("push", model, "-n", "team-a", "--dataset", "d")
     (tmp_path / "m.pkl").write_bytes(pickle.dumps({}))

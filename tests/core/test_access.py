@@ -52,7 +52,14 @@ def test_a_grant_on_one_model_says_nothing_of_what_belongs_to_none() -> None:
         ("caller", set(Permission) - {Permission.INFER}),
         (
             "engineer",
-            {Permission.APPROVE, Permission.DEPLOY_CODE, Permission.DELETE, Permission.MANAGE, Permission.ADMIN},
+            {
+                Permission.APPROVE,
+                Permission.DEPLOY_CODE,
+                Permission.DEPLOY_NETWORK,
+                Permission.DELETE,
+                Permission.MANAGE,
+                Permission.ADMIN,
+            },  # fmt: skip
         ),
         ("qa", {Permission.PUSH, Permission.DEPLOY, Permission.DEPLOY_CODE, Permission.DELETE, Permission.MANAGE}),
         ("owner", {Permission.ADMIN}),

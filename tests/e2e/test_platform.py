@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from shoal.client.control import ControlClient
-from shoal.core.errors import NotFound, NotReady, PoisonInput
+from shoal.core.catalogue import NamespaceChange
+from shoal.core.errors import InvalidInput, NotFound, NotReady, PoisonInput
+from shoal.core.registry import Policy
 from shoal.core.service import Autoscaling, Cache
 from shoal.testing.node import RunningNode, serve
 from support.walking import Load, call, deploy, push, push_faults, push_oracle, ready, right, until
@@ -182,6 +184,33 @@ def answers(node: RunningNode, path: str) -> bool:
     except urllib.error.HTTPError:
         return False
     return True
+
+
+REACHING = b"""
+import socket
+
+class Reaching:
+    def predict_all(self, inputs):
+        try:
+            socket.socket().close()
+        except OSError:
+            return ["denied" for _ in inputs]
+        return ["reached" for _ in inputs]
+"""
+
+
+def test_a_service_gives_the_network_and_a_policy_takes_it(node: RunningNode, control: ControlClient) -> None:
+    push(control, "reaching", {"model.py": REACHING})
+    deploy(control, "reaching", ref="1")
+    assert call(node, "reaching", "x") == "denied"
+    deploy(control, "reaching", ref="1", network=True)
+    until(lambda: call(node, "reaching", "x") == "reached")
+    control.put_namespace("default", NamespaceChange(policy=Policy(allow_network=False)))
+    until(lambda: call(node, "reaching", "x") == "denied")
+    with pytest.raises(InvalidInput, match="lets no worker use the network"):
+        deploy(control, "reaching", ref="1", network=True)
+    control.put_namespace("default", NamespaceChange(policy=Policy()))
+    control.delete_service("default", "reaching", "production")
 
 
 def test_what_is_undeployed_is_gone(node: RunningNode, control: ControlClient) -> None:

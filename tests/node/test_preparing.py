@@ -92,6 +92,16 @@ def test_a_models_own_settings_hold_and_the_services_are_laid_over_them(world: W
     prepared.release()
 
 
+@pytest.mark.parametrize(("said", "told", "has"), [("", None, None), ("true", None, True), ("true", False, False),
+                                                   ("", True, True), ("false", True, True)])  # fmt: skip
+def test_what_control_says_of_the_network_counts(world: World, said: str, told: bool | None, has: bool | None) -> None:
+    yaml = YAML + (f"network: {said}\n".encode() if said else b"")
+    route = Route(service=service(), target=world.target({"model.py": MODEL, "model.yaml": yaml}), network=told)
+    prepared = world.prepare(route)
+    assert prepared.spec.network is has
+    prepared.release()
+
+
 def test_a_version_that_a_caller_names_gets_a_seat_whatever_the_service_has(world: World) -> None:
     route = Route(service=service(replicas=3), target=world.target({"model.py": MODEL, "model.yaml": YAML}))
     assert world.prepare(route, "1").spec.placement == "shared"

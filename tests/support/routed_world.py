@@ -116,6 +116,7 @@ class FakeControl:
         name, environment, namespace = parse_address(text)
         implicit = bool(changes.pop("implicit", False))
         reason = str(changes.pop("reason", ""))
+        forbidden = bool(changes.pop("forbidden", False))
         service = Service(name=name, environment=environment, namespace=namespace, model=name, **changes)  # type: ignore[arg-type]
         answer = Target(namespace=namespace, model=name, version=version, digest=f"d{version}", manifest=Manifest(()))
         self.position += 1
@@ -124,6 +125,7 @@ class FakeControl:
             target=answer if target else None,
             implicit=implicit,
             revision=self.position,
+            network=False if forbidden else service.network,
             reason=reason,
         )
         kind = "model" if implicit else "service"

@@ -40,7 +40,7 @@ class Admission:
     Args:
         blobs: where the files are.
         scratch: makes an empty folder for a while.
-        permissions: who may deploy code.
+        permissions: who may let in what.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Admission:
         Raises:
             InvalidInput: it is no model, or another one than it says.
             NotFound: a file of it is not in the store (`require_blobs` looks for all of them).
-            PermissionDenied: it can carry code and the actor may not deploy code; or its signature is none of a
-                trusted key.
+            PermissionDenied: it can carry code, or asks for the network, and the actor may not let that in; or its
+                signature is none of a trusted key.
             CorruptArtifact: it was signed for other files.
         """
         plain = new.runtime == PLAIN_FILES
@@ -69,6 +69,10 @@ class Admission:
             raise PermissionDenied(
                 f"the artifact {nature.code}, and may not be deployed", hint=HOW_TO_ALLOW, field="trust"
             )
+        if nature.network and not self._permissions.allows(actor, "deploy:network", new.namespace, new.model):
+            hint = "leave `network: true` out of model.yaml, or ask an owner of the namespace"
+            told = "the model asks for the network, which you may not let in"
+            raise PermissionDenied(told, hint=hint, field="network")
         if new.signature and policy.trusted_keys:
             signing.verify(new.manifest, new.signature, policy.trusted_keys)
         return msgspec.structs.replace(new, runtime=nature.runtime, trust="code" if nature.code else "")

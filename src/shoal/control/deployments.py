@@ -79,9 +79,12 @@ class Deployments:
 
         Raises:
             NotFound: the namespace of the service, or its model, is not there.
+            InvalidInput: it asks for the network, and a policy lets it not have it.
             Conflict: another revision than expected is there; or what is served now would have no version any more.
         """
         self._registry.model(service.model_namespace, service.model)
+        if service.network:
+            self._check_network(service)
         self._resolver.refuse_end(service)
         return self._entry(self._registry.put_service(service, actor=actor, expected=expected))
 
@@ -123,6 +126,12 @@ class Deployments:
         except NotFound:
             old = None
         return _differences(old, service)
+
+    def _check_network(self, service: Service) -> None:
+        for namespace in dict.fromkeys((service.namespace, service.model_namespace)):
+            if not self._registry.namespace(namespace).policy.allow_network:
+                told = f"the namespace {namespace} lets no worker use the network"
+                raise InvalidInput(told, hint="leave `network` out, or change its policy", field="service.network")
 
     def _change(
         self, namespace: str, name: str, environment: str, change: Callable[[Service], Service], actor: str

@@ -1,7 +1,7 @@
-"""Who may let code in: the one question that control asks before it registers what could hurt others.
+"""Who may let code in, and the network: what control asks before it registers what could hurt others.
 
-Whoever has a key of their own needs the permission `deploy:code` on the model. Of those who are let in as somebody of
-this machine, the settings of the process say it for all.
+Whoever has a key of their own needs the permission on the model. Of those who are let in as somebody of this machine,
+the settings of the process say it for all.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Literal, Protocol
 from shoal.control.caller import CALLER
 from shoal.core.access import Permission
 
-Action = Literal["deploy:code"]
-"""``deploy:code``: register versions whose format can run code when it is loaded."""
+Action = Literal["deploy:code", "deploy:network"]
+"""``deploy:code``: register versions whose format can run code when it is loaded; ``deploy:network``: such that ask for
+the network."""
 
 HOW_TO_ALLOW = (
     "if you trust who pushes, start control with `shoal control --trust`, or push with --trust where no control runs; "
@@ -28,13 +29,13 @@ class Permissions(Protocol):
 
 
 class LocalPermissions:
-    """One answer for all who reach this control."""
+    """One answer for all who reach this control: code if the settings say so, the network in any case."""
 
     def __init__(self, *, allow_code: bool) -> None:
         self._allow_code = allow_code
 
     def allows(self, actor: str, action: Action, namespace: str, model: str) -> bool:
-        return self._allow_code
+        return self._allow_code or action == "deploy:network"
 
 
 class CallerPermissions:

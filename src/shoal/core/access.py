@@ -33,6 +33,8 @@ class Permission(StrEnum):
     """Put services."""
     DEPLOY_CODE = "deploy:code"
     """Register versions whose format can run code when it is loaded."""
+    DEPLOY_NETWORK = "deploy:network"
+    """Register versions, and put services, whose workers use the network."""
     PROMOTE = "promote"
     """Move stages."""
     APPROVE = "approve"
@@ -56,11 +58,11 @@ ROLES: dict[str, frozenset[Permission]] = {
     "viewer": frozenset({P.READ}),
     "engineer": ENGINEER,
     "qa": frozenset({P.READ, P.INFER, P.PROMOTE, P.APPROVE, P.READ_LOG}),
-    "owner": (ENGINEER | {P.DEPLOY_CODE, P.APPROVE, P.DELETE, P.MANAGE}),
+    "owner": (ENGINEER | {P.DEPLOY_CODE, P.DEPLOY_NETWORK, P.APPROVE, P.DELETE, P.MANAGE}),
     "node": frozenset({P.NODE}),
     "admin": frozenset(P),
 }
-"""Permissions by role. Who writes models cannot approve them, and only owners let code in."""
+"""Permissions by role. Who writes models cannot approve them, and only owners let code in, or the network."""
 
 
 class Grant(msgspec.Struct, frozen=True):

@@ -61,9 +61,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     open_files: int = 4096
     file_bytes: int = 4 * 1024**3
 
-    def grants_network(self, asked: bool) -> bool:
-        """Whether a worker may use the network, if its model has asked for it or not."""
-        return self.network == "always" or (asked and self.network == "asked")
+    def grants_network(self, asked: bool | None) -> bool:
+        """Whether a worker may use the network, if its model asks for it (True), says nothing (None), or must not."""
+        if asked is False:
+            return False
+        return self.network == "always" or (asked is True and self.network == "asked")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -84,7 +84,8 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
             for pure models of a node that is split over processes.
         deterministic: whether the same request always has the same answer; without that none is kept in a cache.
         allow_nonfinite: whether NaN and infinities may come in and go out.
-        network: whether it asks for the network; the node's settings say whether it gets it.
+        network: whether it asks for the network; the node's settings say whether it gets it. None: it does not;
+            False: it may not have it, whatever those say.
         environment: environment variables of the worker.
         app: ``module:asgi_app`` of an ASGI app that is served beside the model, or "".
         batching, limits: see there.
@@ -112,7 +113,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     deterministic: bool = True
     allow_nonfinite: bool = False
     description: str = ""
-    network: bool = False
+    network: bool | None = None
     environment: dict[str, str] = {}
     app: str = ""
     batching: Batching = Batching()

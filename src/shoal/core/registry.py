@@ -111,11 +111,12 @@ LINEAGE_FIELDS = Lineage.__struct_fields__
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a namespace asks of its versions.
+    """What a namespace asks of its versions and services.
 
     Attributes:
         required_lineage: fields of `Lineage` without which nothing is registered.
         allow_code: whether formats that carry code (pickle, Python) may be registered at all.
+        allow_network: whether workers of its models and services may use the network, whatever these ask for.
         signed_stages: stages that only versions with a valid signature may get.
         trusted_keys: public keys (PEM) whose signatures are valid here.
         served_stage: the stage that is served for a model that has no service; a model without any stage serves its
@@ -125,6 +126,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     required_lineage: tuple[str, ...] = ()
     allow_code: bool = True
+    allow_network: bool = True
     signed_stages: tuple[str, ...] = ()
     trusted_keys: tuple[str, ...] = ()
     served_stage: str = PRODUCTION

@@ -54,6 +54,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         downloads: what else is fetched first.
         revision: number of the feed at which this became true.
         public: see `core.registry.Policy`.
+        network: whether its workers may use the network: what the service says, or no, where a policy says so; None:
+            what the model says.
         reason: why there is no target: unknown version, deleted, not signed; a sentence.
     """
 
@@ -63,6 +65,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     downloads: tuple[Fetched, ...] = ()
     revision: int = 0
     public: bool = False
+    network: bool | None = None
     reason: str = ""
 
     @property

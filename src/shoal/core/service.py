@@ -98,7 +98,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         timeout_seconds: how long a request may take, end to end, or None: what the model says.
         latency_target_ms: what batches are kept under, and what `shoal why` measures against, or None.
         requirements: text of a requirements lock of the worker's environment; "" uses the node's own.
-        environment: variables of the workers.
+        variables: of the environment of the workers.
+        network: whether the workers may use the network; None: what the model says.
         batching, limits, parameters: fields of `model.yaml` that are laid over the model's own.
         features: names of features that are looked up for each request.
         downloads, autodownload: files that are fetched before the service is ready, unless `autodownload` is false.
@@ -128,9 +129,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     autoscaling: Autoscaling | None = None
     requirements: str = ""
     variables: dict[str, str] = {}
+    network: bool | None = None
     batching: dict[str, Scalar | None] = {}
     limits: dict[str, Scalar | None] = {}
-    parameters: dict[str, Scalar | None] = {}
+    parameters: dict[str, Scalar | list[Scalar] | None] = {}
     cache: Cache | None = None
     features: tuple[str, ...] = ()
     downloads: tuple[Download, ...] = ()

@@ -132,6 +132,9 @@ class Hosts:
         if spec.network and not self._may_use_network(spec.pool):
             hint = f"set `pools.{spec.pool}.network`, or give it workers of its own"
             raise ConfigError(f"it asks for the network, which pool {spec.pool!r} has not", hint=hint, field="network")
+        if spec.network is False and self.confiner is not None and self._may_use_network(spec.pool):
+            hint = "give it workers of its own, or another pool"
+            raise ConfigError(f"it may not use the network, which pool {spec.pool!r} has", hint=hint, field="network")
         pool = self._pools.get((spec.pool, spec.python))
         if pool is None:
             pool = self._pool(spec.pool, spec.python)
@@ -162,11 +165,14 @@ class Hosts:
         """What a pool's workers are confined to: the files of all models that are here, as any of them may be next."""
         if self.confiner is None:
             return None
-        needs = Needs(readable=(str(self._settings.folder / "cache"),), network=self._settings.pools[pool].network)
+        needs = Needs(readable=(str(self._settings.folder / "cache"),), network=self._asks_for_network(pool))
         return partial(self.confiner.cell, needs)
 
     def _may_use_network(self, pool: str) -> bool:
-        return self.confiner is None or self.confiner.rules.grants_network(self._settings.pools[pool].network)
+        return self.confiner is None or self.confiner.rules.grants_network(self._asks_for_network(pool))
+
+    def _asks_for_network(self, pool: str) -> bool | None:
+        return self._settings.pools[pool].network or None
 
     def _lender(self, spec: ModelSpec, device: Device | None) -> Lend | None:
         if device is None:

@@ -134,6 +134,7 @@ def spec_of(
         parameters={**spec.parameters, **service.parameters},
         environment={**spec.environment, **service.variables, **(variables or {})},
         description=service.description or spec.description,
+        network=spec.network if route.network is None else route.network,
         app="" if shared else spec.app,
         batching=_batching(spec.batching, service),
         limits=_limits(spec.limits, service, shared=shared),

@@ -180,6 +180,29 @@ def test_bodies_reach_no_further_than_paths(keyed: Keyed) -> None:
     assert keyed.ask(engineer, "PUT", path, json={"service": service}).status_code == 200
 
 
+def test_only_who_may_let_the_network_in_can(keyed: Keyed) -> None:
+    keyed.world.push()
+    service = {"service": {"name": "iris", "model": "iris", "ref": "1", "network": True}}
+    path = "/v1/services/default/iris/production"
+    engineer, owner = keyed.key("engineer"), keyed.key("owner")
+    assert keyed.told(engineer, "PUT", path, json=service) == (403, "permission_denied")
+    assert keyed.ask(owner, "PUT", path, json=service).status_code == 200
+    for said in (False, None):
+        asked = {"service": service["service"] | {"network": said}}
+        assert keyed.ask(engineer, "PUT", path, json=asked).status_code == 200
+    asking = b"network: true\n"
+    for content in (b"r1", asking):
+        keyed.world.store(content)
+    new = {"model": "m", "manifest": manifest(model__onnx=b"r1", model__yaml=asking)}
+    versions = "/v1/models/default/m/versions"
+    assert keyed.told(engineer, "POST", versions, json=new) == (403, "permission_denied")
+    assert keyed.ask(owner, "POST", versions, json=new).status_code == 201
+    policy = {"policy": {"allow_network": False}}
+    assert keyed.ask(owner, "PUT", "/v1/namespaces/default", json=policy).status_code == 200
+    assert keyed.told(owner, "PUT", path, json=service) == (400, "invalid_input")
+    assert keyed.world.get("/v1/routes/m")["network"] is False
+
+
 def test_only_who_may_let_code_in_can(keyed: Keyed) -> None:
     code = b"import os\n"
     keyed.world.store(code)

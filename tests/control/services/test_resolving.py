@@ -238,6 +238,21 @@ def test_public_models_are_told(registry: Any) -> None:
     assert resolve(registry, "iris").public
 
 
+def test_who_may_use_the_network_is_told(registry: Any) -> None:
+    registry.create_namespace("team-a")
+    push(registry, "iris")
+    for said in (None, True, False):
+        registry.put_service(Service(name="own", model="iris", ref="1", network=said))
+        assert resolve(registry, "own").network is said
+    assert resolve(registry, "iris").network is None, "what the model says"
+    registry.put_service(Service(namespace="team-a", name="theirs", model="iris", ref="1", network=True))
+    registry.set_policy("team-a", Policy(allow_network=False))
+    assert (resolve(registry, "theirs@team-a").network, resolve(registry, "iris").network) == (False, None)
+    registry.set_policy("team-a", Policy())
+    registry.set_policy("default", Policy(allow_network=False))
+    assert [resolve(registry, each).network for each in ("theirs@team-a", "own", "iris")] == [False] * 3
+
+
 def test_desired_are_the_services_that_run_without_being_called(registry: Any) -> None:
     push(registry, "iris")
     push(registry, "called")

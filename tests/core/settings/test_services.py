@@ -52,6 +52,7 @@ autoscaling:
   scale_down_seconds: 2m
 runtime_environment: locked.txt
 variables: {A: 1, B: text}
+network: true
 batching: {preset: near-real-time, queue_rows: 100, queue_seconds: null}
 limits: {threads: 2, execution_seconds: 5s, load_seconds: 1m, max_requests: 1000}
 parameters: {outputs: [y], depth: 3, none: null}
@@ -94,6 +95,7 @@ WHOLE = Service(
     ),
     requirements="numpy==2.0.0\n",
     variables={"A": "1", "B": "text"},
+    network=True,
     batching={"policy": "fixed", "max_size": 4, "max_wait_ms": 20.0, "queue_rows": 100},
     limits={"threads": 2, "execution_seconds": 5.0, "load_seconds": 60.0, "max_requests": 1000},
     parameters={"outputs": ["y"], "depth": 3, "none": None},  # type: ignore[dict-item]
@@ -148,6 +150,7 @@ def complaint(text: str) -> str:
 def test_every_field_arrives(tmp_path: Path) -> None:
     loaded = load_service_file(service_file(tmp_path, EVERY_FIELD))
     assert loaded.services == {"production": WHOLE}
+    assert msgspec.json.decode(msgspec.json.encode(WHOLE), type=Service) == WHOLE
     assert loaded.notes == ()
     assert loaded.reads == (tmp_path / "service.yaml", tmp_path / "locked.txt")
 
@@ -155,6 +158,7 @@ def test_every_field_arrives(tmp_path: Path) -> None:
 def test_every_field_of_a_service_can_be_said() -> None:
     differs = {each for each in Service.__struct_fields__ if getattr(WHOLE, each) != getattr(one("name: x"), each)}
     assert set(Service.__struct_fields__) - differs == {"environment", "placement", "pool", "pinned"}
+    assert [one(f"name: x\nnetwork: {said}").network for said in ("true", "false", "null")] == [True, False, None]
     shared = one("name: x\nplacement: shared\npool: small\npinned: true\nenvironments: {staging: }")
     assert (shared.placement, shared.pool, shared.pinned, shared.environment) == ("shared", "small", True, "staging")
 
@@ -275,6 +279,8 @@ def test_overlays_are_laid_over_the_rest() -> None:
         ("placement: shared\ncpu: 2", "cpu: is for placement: dedicated, and the placement here is shared"),
         ("placement: shared\nautoscaling: {min_replicas: 0}", "autoscaling: is for placement: dedicated"),
         ("placement: shared\nvariables: {A: b}", "variables: is for placement: dedicated"),
+        ("placement: shared\nnetwork: false", "network: is for placement: dedicated"),
+        ("network: asked", "network: must be a valid boolean"),
         ("pinned: true", "pinned: is for placement: shared, and the placement here is dedicated"),
         ("timeout: 1s\nlatency_slo_ms: 2000", "latency_slo_ms: must be shorter than timeout, which is 1 s"),
         ("limits: {workers: 2}", "limits.workers: there is no such field; known here: threads, execution_seconds"),

@@ -207,6 +207,19 @@ def test_a_new_version_is_started_before_the_old_one_is_drained() -> None:
     asyncio.run(main())
 
 
+def test_workers_are_replaced_when_the_network_is_taken_from_them() -> None:
+    async def main() -> None:
+        world = World()
+        world.control.put("iris", network=True)
+        await world.call("iris")
+        world.control.put("iris", network=True, forbidden=True)
+        await world.models.refresh(("iris", ""))
+        await settle()
+        assert [each.log[0] for each in world.runners] == ["start", "start all"]
+
+    asyncio.run(main())
+
+
 def test_a_new_version_that_does_not_start_leaves_the_old_one_and_is_told_of() -> None:
     async def main() -> None:
         world = World()

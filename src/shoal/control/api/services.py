@@ -161,10 +161,12 @@ def diff_service(
 
 def _require_all(who: Principal, service: Service) -> None:
     """What a service takes besides the right to deploy it: its model is to be asked by others, its files are to be
-    fetched, and the packages of its lock run code.
+    fetched, the packages of its lock run code, and its workers may reach what nobody outside can.
     """
     require(who, Permission.INFER, service.model_namespace, service.model)
     for each in service.downloads:
         require(who, Permission.READ, each.namespace, each.model)
     if service.requirements:
         require(who, Permission.DEPLOY_CODE, service.namespace, service.name)
+    if service.network:
+        require(who, Permission.DEPLOY_NETWORK, service.namespace, service.name)

@@ -1,10 +1,10 @@
 """What answers in one environment, taken to another.
 
 `TAKEN` is what was tried out, and what people say of it: the model and its version, libraries, batching, limits,
-parameters, cache, features and downloads. `KEPT` is what belongs to the place: how many workers, how large, where, and
-their variables; a target that is not there yet gets the source's. Versions are taken as numbers: what was tried is what
-is served, also when a stage of the source moves on, and a target that followed a stage is bound to the number from
-then on.
+parameters, cache, features and downloads. `KEPT` is what belongs to the place: how many workers, how large, where,
+their variables, and whether they may use the network; a target that is not there yet gets the source's. Versions are
+taken as numbers: what was tried is what is served, also when a stage of the source moves on, and a target that followed
+a stage is bound to the number from then on.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ KEPT = (
     "latency_target_ms",
     "autoscaling",
     "variables",
+    "network",
 )
 Number = Callable[[str, str, str], int]
 """Namespace, model and ref -> the number of the version."""

@@ -57,13 +57,23 @@ class Reading:
             NotFound: there is no namespace of its model.
         """
         policy = self._policy(service.model_namespace)
-        route = Route(service=service, target=None, implicit=implicit, revision=revision, public=policy.public)
+        route = Route(
+            service=service,
+            target=None,
+            implicit=implicit,
+            revision=revision,
+            public=policy.public,
+            network=service.network if policy.allow_network and self._allows_network(service.namespace) else False,
+        )
         try:
             target = self._target(service, service.model_namespace, service.model, service.ref)
             downloads = tuple(self._downloads(service))
         except (NotFound, PermissionDenied) as error:
             return msgspec.structs.replace(route, reason=_reason(error, service, implicit=implicit))
         return msgspec.structs.replace(route, target=target, downloads=downloads)
+
+    def _allows_network(self, namespace: str) -> bool:
+        return self._policy(namespace).allow_network
 
     def _policy(self, namespace: str) -> Policy:
         if namespace not in self._policies:

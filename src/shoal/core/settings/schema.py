@@ -201,8 +201,9 @@ class ModelFile(Fields):
     """Whether the same request always has the same answer; `false` keeps its answers out of the prediction cache."""
     allow_nonfinite: bool = False
     """Whether NaN and infinities may come in and go out."""
-    network: bool = False
-    """Whether the model needs the network; the node's settings say whether it gets it."""
+    network: bool | None = None
+    """Whether the model needs the network; the node's settings say whether it gets it. `false` takes none, even where
+    they give it to all."""
     environment: Variables = {}
     """Environment variables of the workers."""
     app: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None

@@ -17,7 +17,9 @@ REFERENCES = ("version", "stage", "alias")
 EXCLUSIVE = (frozenset(REFERENCES), frozenset({"gpu", "device"}))
 """Fields of which one is said at most."""
 TARGETS = ("concurrency", "rate", "latency_ms", "cpu_percent", "gpu_percent")
-OF_OWN_WORKERS = ("cpu", "memory", "gpu", "device", "port", "autoscaling", "runtime_environment", "variables")
+OF_OWN_WORKERS = (
+    "cpu", "memory", "gpu", "device", "port", "autoscaling", "runtime_environment", "variables", "network",
+)  # fmt: skip
 """Fields that have no meaning for seats in workers that belong to others too."""
 OF_SHARED_WORKERS = ("pool", "pinned")
 

@@ -226,6 +226,9 @@ class ServiceFields(Fields):
     """A file with locked requirements (`name==version` lines) beside this one; by default the node's own libraries."""
     variables: Annotated[Variables, AfterValidator(_variable_names)] = {}
     """Environment variables of the workers."""
+    network: bool | None = None
+    """Whether the workers may use the network, in place of what the model says; `true` takes the permission
+    `deploy:network`."""
     batching: BatchingFields | None = None
     """Fields of `model.yaml` that are laid over the model's own."""
     limits: RunLimitsFields | None = None

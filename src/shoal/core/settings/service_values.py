@@ -41,6 +41,7 @@ def to_service(fields: ServiceFile, environment: str, namespace: str, requiremen
         autoscaling=scaling,
         requirements=requirements,
         variables=fields.variables,
+        network=fields.network,
         batching=_batching(fields.batching),
         limits=fields.limits.model_dump(exclude_none=True) if fields.limits else {},
         parameters=fields.parameters,

@@ -363,7 +363,7 @@ def _what(route: Route) -> tuple[object, ...]:
         latency_target_ms=None,
     )
     target = route.target
-    return service, target and (target.version, target.digest), route.downloads, route.public
+    return service, target and (target.version, target.digest), route.downloads, route.public, route.network
 
 
 def _least(route: Route) -> int:

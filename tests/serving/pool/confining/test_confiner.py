@@ -36,9 +36,10 @@ def test_a_plan_comes_through_standard_input(confiner: Confiner) -> None:
 
 @pytest.mark.parametrize(
     ("network", "asked", "given"),
-    [("asked", True, True), ("asked", False, False), ("always", False, True), ("never", True, False)],
-)
-def test_who_gets_the_network(network: str, asked: bool, given: bool) -> None:
+    [("asked", True, True), ("asked", None, False), ("asked", False, False), ("always", True, True),
+     ("always", None, True), ("always", False, False), ("never", True, False), ("never", None, False)],
+)  # fmt: skip
+def test_who_gets_the_network(network: str, asked: bool | None, given: bool) -> None:
     assert Rules(network=network).grants_network(asked) is given  # type: ignore[arg-type]
 
 

@@ -23,10 +23,12 @@ class Nature(NamedTuple):
     Attributes:
         runtime: the adapter that fits.
         code: how it can carry code, as the end of a sentence ("is a pickle, ..."); "" when it cannot.
+        network: whether it asks for the network.
     """
 
     runtime: str
     code: str
+    network: bool = False
 
 
 def judge(folder: Path, paths: Iterable[str], *, model: bool = True) -> Nature:
@@ -58,7 +60,8 @@ def _nature(folder: Path) -> Nature:
 
     spec = load_model_file(folder / MODEL_FILE, folder=folder, name="model", trust=True)
     code = code_in(spec.runtime, Path(spec.path))
-    return Nature(spec.runtime, code or ("has an app, which is Python code" if spec.app else ""))
+    code = code or ("has an app, which is Python code" if spec.app else "")
+    return Nature(spec.runtime, code, spec.network is True)
 
 
 def _told(message: str, folder: Path) -> str:

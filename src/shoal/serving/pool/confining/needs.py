@@ -28,11 +28,11 @@ class Needs:
 
     Attributes:
         readable: files and folders.
-        network: whether its model asks for the network.
+        network: whether its model asks for the network; None: it does not, False: it may not have it.
     """
 
     readable: tuple[str, ...] = ()
-    network: bool = False
+    network: bool | None = None
 
 
 def needs_of(spec: ModelSpec) -> Needs:
