@@ -20,6 +20,7 @@ class WireLimits:
         idle_seconds: keep-alive without a request.
         write_seconds: time without any progress while the client does not read.
         connections: open at once; above it new ones are refused with 503 / GOAWAY.
+        connections_per_address: of these, of one IPv4 address or IPv6 /64; by default as many as there are.
         streams: concurrent HTTP/2 streams of a connection.
         pipeline: HTTP/1.1 requests of a connection that may wait for their answers.
         write_buffer_bytes: bytes waiting for a slow reader, above which no further request of it is read.
@@ -35,6 +36,7 @@ class WireLimits:
     idle_seconds: float = 120.0
     write_seconds: float = 30.0
     connections: int = 10_000
+    connections_per_address: int = 1_000_000
     streams: int = 256
     pipeline: int = 32
     write_buffer_bytes: int = 4 * 1024 * 1024

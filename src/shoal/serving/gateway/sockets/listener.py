@@ -2,7 +2,8 @@
 
 One port serves HTTP/1.1, HTTP/2 and gRPC, with or without TLS. One timer sweeps all connections, so a connection needs
 none of its own. Above the limit of connections (which leaves some of the process's file descriptors to everything
-else) a new client is told so at once rather than left hanging.
+else) a new client is told so at once rather than left hanging; above that of one address, in the words of its protocol
+(see `refusing`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from shoal.serving.gateway.sockets.binding import bind
 from shoal.serving.gateway.sockets.http1 import Http1Connection
 from shoal.serving.gateway.sockets.http2 import Http2Connection
 from shoal.serving.gateway.sockets.negotiation import Connection, Negotiation
+from shoal.serving.gateway.sockets.peers import peer_of
+from shoal.serving.gateway.sockets.refusing import CROWDED, SECONDS, Crowd, Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +81,9 @@ class Listener:
         self._most = _connection_limit(limits.connections)
         self._acceptors: list[Acceptor] = []
         self._connections: dict[Negotiation, Connection] = {}  # itself at first, then what was negotiated
+        apart = limits.connections_per_address
+        self._crowd = Crowd(apart) if apart < self._most else None  # one address may have all there are
+        self._sources: dict[Negotiation, str | None] = {}  # whom each counts to, in a crowd; None: it is refused
         self._opening = 0  # accepted, but not a connection yet
         self._tasks = Tasks()
         self._stopping = False
@@ -144,26 +150,36 @@ class Listener:
         if len(self._connections) + self._opening >= self._most:
             self._turn_away(client)
             return
+        source: str | None = ""
+        if self._crowd is not None:
+            source = self._crowd.enter(peer_of(client))
+            if source is None and self._crowd.is_full:
+                self._crowd.leave(source)
+                self._turn_away(client, CROWDED)
+                return
         self._opening += 1
-        self._tasks.start("open connection", self._open(client))
+        self._tasks.start("open connection", self._open(client, source))
 
-    def _turn_away(self, client: socket.socket) -> None:
-        """Say 503 (in clear; within TLS nothing can be said without a handshake) and close."""
+    def _turn_away(self, client: socket.socket, told: bytes = _BUSY) -> None:
+        """Say so (in clear; within TLS nothing can be said without a handshake) and close."""
         self._count.refused.inc()
         with client, contextlib.suppress(OSError):
             if self._ssl_context is None:
-                client.send(_BUSY)
+                client.send(told)
                 client.shutdown(socket.SHUT_WR)
                 client.recv(65536)  # unread bytes would turn the close into a reset, and the answer be lost
 
-    async def _open(self, client: socket.socket) -> None:
+    async def _open(self, client: socket.socket, source: str | None) -> None:
+        refused = source is None
         negotiation = Negotiation(
-            self._decided,
+            self._refuse if refused else self._decided,
             on_open=self._add,
             on_close=self._remove,
             clock=self._clock,
-            seconds=self._limits.header_seconds,
+            seconds=SECONDS if refused else self._limits.header_seconds,
         )
+        if self._crowd is not None:
+            self._sources[negotiation] = source
         timeout = self._limits.header_seconds if self._ssl_context is not None else None
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -175,6 +191,7 @@ class Listener:
         finally:
             if not negotiation.opened:
                 self._opening -= 1
+                self._leave(negotiation)
                 self._note_if_empty()
 
     def _decided(self, negotiation: Negotiation, transport: asyncio.Transport, http2: bool, read: bytes) -> None:
@@ -196,6 +213,12 @@ class Listener:
         if read:
             connection.data_received(read)
 
+    def _refuse(self, negotiation: Negotiation, transport: asyncio.Transport, http2: bool, read: bytes) -> None:
+        self._count.refused.inc()
+        refusal = Refusal(transport, http2=http2, clock=self._clock, on_close=lambda _: self._remove(negotiation))
+        self._connections[negotiation] = refusal
+        transport.set_protocol(refusal)
+
     def _add(self, negotiation: Negotiation) -> None:
         self._opening -= 1
         self._connections[negotiation] = negotiation
@@ -205,8 +228,13 @@ class Listener:
 
     def _remove(self, negotiation: Negotiation) -> None:
         self._connections.pop(negotiation, None)
+        self._leave(negotiation)
         self._count.open.set(len(self._connections))
         self._note_if_empty()
+
+    def _leave(self, negotiation: Negotiation) -> None:
+        if self._crowd is not None:
+            self._crowd.leave(self._sources.pop(negotiation))
 
     def _note_if_empty(self) -> None:
         if not self._connections and not self._opening:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from shoal.core.tls import peer_name
 
@@ -10,6 +11,15 @@ from shoal.core.tls import peer_name
 def address_of(transport: asyncio.BaseTransport) -> str:
     """The IP address; "" for a Unix socket, or once the connection is gone."""
     name = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) and name else ""
+
+
+def peer_of(client: socket.socket) -> str:
+    """The IP address at the other end of a socket; "" if it is gone already."""
+    try:
+        name = client.getpeername()
+    except OSError:
+        return ""
     return str(name[0]) if isinstance(name, tuple) and name else ""
 
 
