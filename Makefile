@@ -88,8 +88,8 @@ chaos: $(STAMP) ## harm a running node in every way, long form (hours): CAMPAIGN
 	SHOAL_CHAOS_LONG=1 SHOAL_CHAOS_SEED=$(SEED) SHOAL_CHAOS_SIZE=$(SIZE) \
 		$(BIN)/pytest -s tests/chaos $(if $(CAMPAIGN),-k $(CAMPAIGN))
 
-mutate: $(STAMP) ## change code in small wrong ways and see whether tests notice: SUBJECT= for one, SAMPLE= for fewer
-	$(BIN)/python -m tests.mutation.run $(if $(SUBJECT),--subject "$(SUBJECT)") $(if $(SAMPLE),--sample $(SAMPLE))
+mutate: $(STAMP) ## change code in small wrong ways and see whether tests notice: SUBJECT= for one, SAMPLE= for fewer, WITH=--again for what survived
+	$(BIN)/python -m tests.mutation.run $(if $(SUBJECT),--subject "$(SUBJECT)") $(if $(SAMPLE),--sample $(SAMPLE)) $(WITH)
 
 sbom: $(STAMP) ## write what Shoal runs on as a bill of materials (CycloneDX) to dist/
 	$(BIN)/python tools/sbom.py dist

@@ -30,6 +30,7 @@ SWAPS = {
     ast.Mod: ast.Mult,
     ast.Pow: ast.Mult,
 }
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DECLARED = frozenset(("annotation", "returns", "decorator_list", "type_params"))
 
 
@@ -41,11 +42,13 @@ class Mutant:
         line: where.
         what: was changed, and into what.
         tree: the whole module with it.
+        within: the first and last line of the function that has it; None: it is run when the module is imported.
     """
 
     line: int
     what: str
     tree: ast.Module
+    within: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class _Place:
 
     number: int
     change: str
+    within: tuple[int, int] | None
 
 
 def mutants(source: str) -> list[Mutant]:
@@ -63,26 +67,32 @@ def mutants(source: str) -> list[Mutant]:
 
 
 def _places(tree: ast.Module) -> Iterator[_Place]:
-    for number, node, quiet in _walked(tree):
+    for number, (node, quiet, within) in enumerate(_walked(tree)):
         if not quiet:
-            yield from (_Place(number, change) for change in _changes(node))
+            yield from (_Place(number, change, within) for change in _changes(node))
 
 
-def _walked(tree: ast.Module) -> list[tuple[int, ast.AST, bool]]:
-    """Every node with its number, and whether it is to be left alone; the same order for equal trees."""
-    found: list[tuple[int, ast.AST, bool]] = []
+def _walked(tree: ast.Module) -> list[tuple[ast.AST, bool, tuple[int, int] | None]]:
+    """Every node, whether it is to be left alone, and the lines of its function; the same order for equal trees."""
+    found: list[tuple[ast.AST, bool, tuple[int, int] | None]] = []
 
-    def walk(node: ast.AST, quiet: bool) -> None:
+    def walk(node: ast.AST, quiet: bool, within: tuple[int, int] | None) -> None:
         quiet = quiet or _left_alone(node)
-        found.append((len(found), node, quiet))
+        found.append((node, quiet, within))
         for name, value in ast.iter_fields(node):
             still = quiet or name in DECLARED or (name == "keywords" and isinstance(node, ast.ClassDef))
+            inside = _lines(node) if name == "body" and isinstance(node, FUNCTIONS) else within
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
-                    walk(child, still)
+                    walk(child, still, inside)
 
-    walk(tree, False)
+    walk(tree, False, None)
     return found
+
+
+def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[int, int]:
+    first = min(node.lineno for node in (function, *function.decorator_list))
+    return first, function.end_lineno or function.lineno
 
 
 def _left_alone(node: ast.AST) -> bool:
@@ -135,11 +145,11 @@ def _is_nothing(node: ast.expr) -> bool:
 
 def _made(tree: ast.Module, place: _Place) -> Mutant:
     changed = copy.deepcopy(tree)
-    node = _walked(changed)[place.number][1]
+    node = _walked(changed)[place.number][0]
     before = ast.unparse(node).partition("\n")[0]
     after = _change(changed, node, place.change)
     line = getattr(node, "lineno", 0)
-    return Mutant(line, f"{before} -> {after}", ast.fix_missing_locations(changed))
+    return Mutant(line, f"{before} -> {after}", ast.fix_missing_locations(changed), place.within)
 
 
 def _change(tree: ast.Module, node: ast.AST, change: str) -> str:

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 from mutation.mutants import mutants
-from mutation.run import SUBJECTS
+from mutation.subjects import SUBJECTS
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,16 @@ def test_what_is_to_be_mutated_is_there() -> None:
     for subject in SUBJECTS.values():
         assert subject.files()
         assert all(file.is_file() for file in subject.files())
+
+
+def test_mutants_know_the_lines_of_their_function_and_none_for_what_is_run_at_import() -> None:
+    source = (
+        "a = 1\n\n\n@wrapped\ndef f(b=2):\n    def g():\n        return h(b)\n    return g\n\n\nclass C:\n    d = 3\n"
+    )
+    assert {each.what: each.within for each in mutants(source)} == {
+        "1 -> 2": None,
+        "2 -> 3": None,
+        "return h(b) -> return None": (6, 7),
+        "return g -> return None": (4, 8),
+        "3 -> 4": None,
+    }

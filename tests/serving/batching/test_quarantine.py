@@ -183,3 +183,102 @@ def test_many_of_one_poison_cost_hardly_more_deaths_than_one_and_their_neighbour
     assert deaths <= ceil(log2(32)) + 2
     assert bench.outcomes() == {"poison_input": 12, "ok": 84}
     assert bench.instruments.poison_refused.value == 11
+
+
+def test_suspects_are_run_as_their_batch_was_and_counted_each_time() -> None:
+    bench = Bench(Batching(max_size=4), slots=1)
+    bench.submit(3, rows=1)
+    bench.loop.turn()
+    bench.workers.die()
+    (half,) = bench.spare.jobs
+    assert (half.rows, half.max_size, bench.spare.sent) == (2, 4, [[0, 1]])
+    assert bench.instruments.retries.value == 3
+    bench.spare.die()
+    assert bench.spare.sent == [[0, 1], [0]]
+    assert bench.instruments.retries.value == 5
+    assert run_spare(bench, {0}) == 1
+    assert bench.spare.sent == [[0, 1], [0], [1], [2]]
+    assert [call.attempts for call in bench.calls] == [2, 2, 1]
+    assert bench.instruments.poison_found.value == 1
+    assert bench.outcomes() == {"poison_input": 1, "ok": 2}
+
+
+def test_a_suspect_alone_is_counted_and_run_once_more() -> None:
+    bench = Bench(Batching(max_size=1), slots=1)
+    bench.submit(1)
+    bench.loop.turn()
+    bench.workers.die()
+    assert (bench.calls[0].attempts, bench.instruments.retries.value) == (1, 1)
+    assert bench.spare.sent == [[0]]
+
+
+def test_suspects_wait_until_the_worker_aside_has_room() -> None:
+    bench = Bench(Batching(max_size=4), slots=1)
+    bench.spare.slots = 0
+    bench.submit(2)
+    bench.loop.turn()
+    bench.workers.die()
+    assert (bench.spare.sent, bench.batcher.in_flight) == ([], 2)
+    bench.spare.slots = 1
+    bench.batcher.proceed_quarantine()
+    assert bench.spare.sent == [[0]]
+
+
+def test_who_is_told_to_come_again_is_told_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "MAX_SUSPECTS", 1)
+    bench = Bench(Batching(max_size=4), slots=1)
+    bench.submit(2)
+    bench.loop.turn()
+    bench.workers.die()
+    job = bench.spare.jobs.pop()
+    job.owner.lost(job, Loss("not_started", suspect=False))
+    told = [call.error for call in bench.calls]
+    assert all(isinstance(error, Unavailable) and error.retry_after == 1.0 for error in told)
+
+
+def test_as_many_as_may_be_are_suspects_and_not_one_more() -> None:
+    assert quarantine.MAX_SUSPECTS == 256
+    bench = Bench(Batching(max_size=64), slots=5)
+    bench.workers.workers = 5
+    for _ in range(5):
+        bench.submit(64)
+        bench.loop.turn()
+    jobs, bench.workers.jobs = bench.workers.jobs, []
+    for job in jobs:
+        job.owner.lost(job, Loss("SIGSEGV", suspect=True, outside=False))
+    assert sum(bool(call.outcomes) for call in bench.calls) == 5 * 64 - 256
+
+
+def test_a_pair_that_is_killed_from_outside_is_halved_like_others() -> None:
+    bench = Bench(Batching(max_size=4), slots=1)
+    bench.submit(4)
+    bench.loop.turn()
+    bench.workers.die()
+    bench.spare.die("SIGKILL", outside=True)
+    assert bench.spare.sent == [[0, 1], [0]]
+
+
+def test_a_poison_that_runs_twice_at_once_is_refused_without_another_death() -> None:
+    bench = Bench(Batching(max_size=1), slots=2)
+    bench.workers.workers = 2
+    bench.submit(2, body=b"bad")
+    bench.loop.turn()
+    first, second = bench.workers.jobs
+    bench.workers.jobs = []
+    first.owner.lost(first, Loss("SIGSEGV", suspect=True, outside=False))
+    bench.spare.die()
+    second.owner.lost(second, Loss("SIGSEGV", suspect=True, outside=False))
+    assert bench.spare.sent == [[0]]
+    assert bench.outcomes() == {"poison_input": 2}
+    assert (bench.instruments.poison_found.value, bench.instruments.poison_refused.value) == (1, 1)
+
+
+def test_in_quarantine_those_of_a_found_poisons_content_are_refused_with_it() -> None:
+    bench = Bench(Batching(max_size=4), slots=1)
+    for body in (b"bad", b"good", b"bad", b"good"):
+        bench.submit(1, body=body)
+    bench.loop.turn()
+    bench.workers.die()
+    assert run_spare(bench, {0, 2}) == 2
+    assert bench.spare.sent == [[0, 1], [0], [1], [3]]
+    assert bench.outcomes() == {"poison_input": 2, "ok": 2}

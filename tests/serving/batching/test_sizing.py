@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.serving.batching.sizing import LADDER, AutoSize
+from shoal.serving.batching.sizing import FORGET, GAIN, LADDER, SAMPLES, AutoSize, FixedSize, Rung
 
 
 def saturate(size: AutoSize, cost: Callable[[int], float], batches: int, noise: float = 0.0, seed: int = 1) -> None:
@@ -70,3 +71,70 @@ def test_it_stays_on_its_ladder_whatever_it_sees(batches: list[tuple[int, float,
     for rows, seconds, full in batches:
         size.observe(rows, seconds, full=full)
         assert size.rows in LADDER
+
+
+def test_a_rung_is_known_after_some_batches_of_which_the_first_does_not_count() -> None:
+    rung = Rung()
+    for seen, seconds in enumerate((100.0, 4.0, 4.0)):
+        assert (rung.count, rung.known) == (seen, False)
+        rung.observe(2, seconds)
+    assert (rung.batch_seconds, rung.row_seconds) == (4.0, 2.0)
+    assert (SAMPLES, rung.known) == (3, False)
+    rung.observe(2, 5.0)
+    assert rung.known
+    assert rung.batch_seconds == pytest.approx(4.3)
+    assert rung.row_seconds == pytest.approx(2.15)
+
+
+@pytest.mark.parametrize("share", [GAIN - 0.01, GAIN])
+def test_a_rung_that_is_hardly_cheaper_is_left_again(share: float) -> None:
+    size = AutoSize()
+    saturate(size, lambda rows: rows * (1.0 if rows <= 4 else share), 6 + SAMPLES)
+    assert (size.rows > 4) == (share < GAIN)
+
+
+def test_batches_count_for_the_rung_that_they_fit_on() -> None:
+    size = AutoSize()
+    for rows in (1, 2, 3, 4, 5, 8, 33, 64, 0, -1, 65):
+        size.observe(rows, 1.0, full=False)
+    assert [rung.count for rung in size._rungs] == [1, 1, 2, 2, 0, 0, 2]
+
+
+def test_larger_sizes_are_tried_again_after_a_while() -> None:
+    """At 4 rows with 8 being dearer: each time that is forgotten, 8 is tried once more, and left."""
+    size, tried = AutoSize(), []
+    for batch in range(5 * FORGET):
+        if size.rows == 8 and (not tried or batch - tried[-1] > SAMPLES + 1):
+            tried.append(batch)
+        saturate(size, lambda rows: rows * (1.0 if rows <= 4 else 1.5), 1)
+    assert size.rows in (4, 8)
+    gaps = [later - earlier for earlier, later in pairwise(tried[1:])]
+    assert gaps
+    assert set(gaps) == {FORGET + SAMPLES}
+
+
+def test_what_is_forgotten_is_what_was_learnt_above() -> None:
+    size = AutoSize()
+    saturate(size, lambda rows: 0.01 + 0.0001 * rows, 40)
+    assert size.rows == 64
+    size._at, size._since_forgot = 3, FORGET - 1
+    size.observe(8, 0.0108, full=False)
+    assert [rung.count > 0 for rung in size._rungs] == [False, False, True, True, False, False, False]
+
+
+def test_it_goes_below_its_start_and_not_below_one() -> None:
+    size = AutoSize(target=0.5)
+    saturate(size, lambda rows: float(rows), 100)
+    assert size.rows == 1
+
+
+def test_it_does_not_climb_to_what_is_known_to_take_too_long() -> None:
+    size = AutoSize(target=0.030)
+    saturate(size, lambda rows: 0.020 + 0.001 * rows, 30)
+    assert [size.rows for _ in range(50) if saturate(size, lambda rows: 0.020 + 0.001 * rows, 1) is None] == [8] * 50
+
+
+def test_a_fixed_size_learns_nothing() -> None:
+    size = FixedSize(7)
+    size.observe(7, 100.0, full=True)
+    assert size.rows == 7

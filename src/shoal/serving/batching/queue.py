@@ -145,8 +145,6 @@ class CallQueue:
                 call.state = _DISPATCHED
                 taken.append(call)
                 rows += weight
-                if rows >= limit:
-                    break
         return taken
 
     def _drop(self, call: Call) -> None:
