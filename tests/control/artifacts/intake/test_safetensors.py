@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.control.artifacts.intake.safetensors import examine
+from shoal.control.artifacts.intake import safetensors
+from shoal.control.artifacts.intake.safetensors import BITS, examine
 from shoal.core.errors import InvalidInput
 
 
@@ -135,3 +136,62 @@ def test_any_header_is_sound_or_refused(
         examine(written(tmp_path_factory.mktemp("any") / "m", header, data), "m")
     except InvalidInput:
         return
+
+
+WIDTHS = {4: ["F4"], 6: ["F6_E2M3", "F6_E3M2"], 8: ["BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"],
+          16: ["I16", "U16", "F16", "BF16"], 32: ["I32", "U32", "F32"], 64: ["I64", "U64", "F64", "C64"]}  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "kind"), [(width, kind) for width, kinds in WIDTHS.items() for kind in kinds])
+@pytest.mark.parametrize("count", [1, 3, 4, 100])
+def test_a_tensor_is_as_long_as_its_type_and_shape_say(tmp_path: Path, width: int, kind: str, count: int) -> None:
+    assert set(BITS) == {each for kinds in WIDTHS.values() for each in kinds}
+    size = (count * width + 7) // 8
+    assert examine(written(tmp_path / "m", *made({"w": (kind, [count], bytes(size))})), "m") == []
+    for wrong in (size - 1, size + 1):
+        with pytest.raises(InvalidInput, match="'w' is not as long"):
+            examine(written(tmp_path / "m", *made({"w": (kind, [count], bytes(wrong))})), "m")
+
+
+def test_each_part_of_a_large_tensor_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert safetensors.CHUNK % 8 == 0
+    monkeypatch.setattr(safetensors, "CHUNK", 16)
+    nan, fine = np.float32("nan").tobytes(), bytes(4)
+    for at in range(10):
+        weights = [nan if number == at else fine for number in range(10)]
+        header, data = made(
+            {"v": ("F32", [3], fine * 3), "w": ("F32", [10], b"".join(weights)), "x": ("I8", [1], b"x")}
+        )
+        assert examine(written(tmp_path / "m", header, data), "m") == [
+            "m has weights that are not numbers (NaN): in 'w'"
+        ]
+
+
+def test_what_is_told_of_many_and_of_long_names_is_short(tmp_path: Path) -> None:
+    nan = np.float16("nan").tobytes()
+    (told,) = examine(written(tmp_path / "m", *made({"n" * 100: ("F16", [1], nan)})), "m")
+    assert told == f"m has weights that are not numbers (NaN): in '{'n' * 80}'"
+    (told,) = examine(written(tmp_path / "m", *made({name: ("F16", [1], nan) for name in "abc"})), "m")
+    assert told.endswith("in 'a' and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("start", "told"), [(1, "overlaps another, or leaves a gap"), (0, "shorter or longer than its header")]
+)
+def test_the_first_tensor_begins_at_the_beginning_and_all_bytes_are_a_tensors(
+    tmp_path: Path, start: int, told: str
+) -> None:
+    header = {"w": {"dtype": "U8", "shape": [2], "data_offsets": [start, start + 2]}}
+    with pytest.raises(InvalidInput, match=told):
+        examine(written(tmp_path / "m", header, bytes(3)), "m")
+
+
+def test_a_header_may_be_as_long_as_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert safetensors.MAX_HEADER == 100_000_000
+    header, data = made({"w": ("U8", [1], b"x")})
+    length = len(json.dumps(header))
+    monkeypatch.setattr(safetensors, "MAX_HEADER", length)
+    assert examine(written(tmp_path / "m", header, data), "m") == []
+    monkeypatch.setattr(safetensors, "MAX_HEADER", length - 1)
+    with pytest.raises(InvalidInput, match="its header is longer"):
+        examine(written(tmp_path / "m", header, data), "m")

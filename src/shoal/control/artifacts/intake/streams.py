@@ -114,7 +114,7 @@ class Gzip:
     def decompress(self, data: bytes, max_length: int) -> bytes:
         part = self._inner.decompress(self._tail + data, max_length)
         self._tail = self._inner.unconsumed_tail
-        self.needs_input = not self._tail and len(part) < max_length
+        self.needs_input = not self._tail
         return part
 
 

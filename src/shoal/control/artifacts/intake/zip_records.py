@@ -139,8 +139,11 @@ def check_descriptor(data: bytes, entry: Entry) -> None:
     Raises:
         InvalidInput: it is no descriptor of this entry.
     """
-    crc = struct.pack("<L", entry.crc)
-    if not data.startswith((crc, DESCRIPTOR + crc)):
+    sizes = entry.packed, entry.unpacked
+    forms = [struct.pack("<L2Q", entry.crc, *sizes)]
+    if max(sizes) <= _FULL32:
+        forms.append(struct.pack("<3L", entry.crc, *sizes))
+    if data not in forms and data.removeprefix(DESCRIPTOR) not in forms:
         raise damaged(entry.name, "is followed by something hidden")
 
 

@@ -128,7 +128,7 @@ def _inflate(packed: Iterator[bytes], entry: Entry) -> Iterator[bytes]:
         yield decoder.flush()
     except zlib.error as error:
         raise damaged(entry.name, "is damaged") from error
-    if not decoder.eof or next(packed, b""):
+    if not decoder.eof:
         raise damaged(entry.name, "is cut off")
 
 
