@@ -237,6 +237,12 @@ class FakeModels:
             raise NotFound(f"there is no model {name!r}")
         return found[-1]
 
+    def measured(self, name: str, version: str = "") -> bool:
+        return True
+
+    async def measure(self, name: str, version: str = "") -> None:
+        raise AssertionError("what is of this process is always of the moment")
+
     def discoverable(self, name: str, version: str = "") -> bool:
         return bool(self.elsewhere)
 

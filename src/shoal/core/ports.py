@@ -82,6 +82,23 @@ class Models(Protocol):
         """
         ...
 
+    def measured(self, name: str, version: str = "") -> bool:
+        """Whether the figures of a model that `find` knows, its statistics and `explain`, are of the moment.
+
+        Raises:
+            NotFound: no such model or version.
+        """
+        ...
+
+    async def measure(self, name: str, version: str = "") -> None:
+        """Bring its figures up to date.
+
+        Raises:
+            NotFound: there is no such model any more.
+            Unavailable: who would know does not answer.
+        """
+        ...
+
     def ready(self) -> bool:
         """Whether the node should be sent requests: nothing is loading for the first time, and something can answer."""
         ...

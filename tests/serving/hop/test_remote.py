@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from typing import Any
 
@@ -189,6 +190,49 @@ def test_the_data_port_tells_what_the_proxies_know() -> None:
             assert names == ["iris", "iris", "text"]
             everything = (await body("/v2/models/stats"))["model_stats"]
             assert [each["inference_count"] for each in everything] == [6, 6, 6]
+            await application.close()
+
+    asyncio.run(test())
+
+
+def test_figures_are_told_however_long_the_process_stands_still() -> None:
+    """Each look at the clock is ten seconds after the one before."""
+
+    async def test() -> None:
+        async with world(proxies=0, gateways=0) as w:
+            for _ in range(2):
+                await w.proxy(versions())
+            gateway = await w.gateway()
+            await gateway.discover("iris")
+            gateway._clock = map(float, itertools.count(10**9, 10)).__next__
+            application = Application(gateway, metrics=Metrics(), expose=lambda tell: tell(b"", b""))
+            for target in ("/v2/models/iris/stats", "/v2/models/iris/versions/1/stats", "/v2/models/iris/why"):
+                exchange = ask(application, target)
+                await until(lambda exchange=exchange: exchange.answers)
+                assert exchange.answer.status == 200, exchange.answer.body
+            await application.close()
+
+    asyncio.run(test())
+
+
+def test_a_proxy_that_says_nothing_makes_figures_unavailable_not_unknown() -> None:
+    async def test() -> None:
+        async with world(proxies=1, gateways=0) as w:
+            gateway = await w.gateway(HopSettings(ask_seconds=0.05))
+            await gateway.discover("m")
+            server = w.proxies[0].server
+            assert server is not None
+            server.telling._answers["describe"] = lambda ask, payload: asyncio.Event().wait()  # type: ignore[assignment,return-value]
+            gateway.find("m").told_at = 0.0
+            application = Application(gateway, metrics=Metrics(), expose=lambda tell: tell(b"", b""))
+            for target in ("/v2/models/m/stats", "/v2/models/m/why"):
+                exchange = ask(application, target)
+                await until(lambda exchange=exchange: exchange.answers)
+                assert exchange.answer.status == 503, exchange.answer.body
+                assert b'"unavailable"' in exchange.answer.body
+            exchange = ask(application, "/v2/models/none/stats")
+            await until(lambda: exchange.answers)
+            assert gateway.find("m")
             await application.close()
 
     asyncio.run(test())

@@ -80,7 +80,7 @@ class Router:
         self._seeker = seeker
         self._guard = guard
         self._quotas = quotas
-        rest = Rest(health, repository, refusals, expose)
+        rest = Rest(health, repository, refusals, seeker, expose)
         self._table = paths.Table([*_routes(rest, DocsPages(guard)), *self._inference_routes()])
         self._app_route = _route("*", "/models/{model}/app", self._app)
         self.routes = (*self._table.routes, self._app_route)

@@ -1,13 +1,14 @@
 """Requests for models that this node has not been asked for yet.
 
 Whoever answers a request for a model tries to; if the model is not known here but may be known elsewhere, it is looked
-for, and the request is tried once more. Nothing of this is on the way of a model that is known.
+for, and the request is tried once more. The same for figures of a model that are not of the moment. Nothing of this is
+on the way of a model that is known.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from shoal.core.errors import NotFound, Overloaded, ShoalError, Unavailable
 from shoal.core.ports import Models
@@ -19,6 +20,7 @@ AT_ONCE = 10_000
 
 Attempt = Callable[[], None]
 Fail = Callable[[ShoalError], None]
+Work = Callable[[], Awaitable[None]]
 
 
 class Seeker:
@@ -47,19 +49,34 @@ class Seeker:
 
     def look(self, models: Models, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
         """Look for the model, then answer."""
-        if self._waiting >= AT_ONCE:
-            fail(Overloaded(f"{AT_ONCE} requests wait for models to be found", retry_after=1.0))
-            return
-        self._waiting += 1
-        self._tasks.start(f"look for {name}", self._look(models, name, version, attempt, fail))
+        self._start(f"look for {name}", lambda: models.discover(name, version), attempt, fail)
+
+    def measure(self, models: Models, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
+        """Answer a request for the figures of a model, as they are now.
+
+        Raises:
+            NotFound: the model is not known; nothing is answered.
+        """
+        lookup.find(models, name, version)
+        if models.measured(name, version):
+            attempt()
+        else:
+            self._start(f"measure {name}", lambda: models.measure(name, version), attempt, fail)
 
     async def close(self) -> None:
         """End what is under way; who waits is told."""
         await self._tasks.close()
 
-    async def _look(self, models: Models, name: str, version: str, attempt: Attempt, fail: Fail) -> None:
+    def _start(self, what: str, work: Work, attempt: Attempt, fail: Fail) -> None:
+        if self._waiting >= AT_ONCE:
+            fail(Overloaded(f"{AT_ONCE} requests wait for models to be found", retry_after=1.0))
+            return
+        self._waiting += 1
+        self._tasks.start(what, self._after(work, attempt, fail))
+
+    async def _after(self, work: Work, attempt: Attempt, fail: Fail) -> None:
         try:
-            await models.discover(name, version)
+            await work()
             attempt()
         except asyncio.CancelledError:
             fail(Unavailable("the node stops", retry_after=1.0))

@@ -4,8 +4,8 @@ What was asked for before is answered from memory, whatever the proxies do; what
 who ask. What is used is refreshed in the background, so a change of a model is seen within a second or two; requests
 themselves always get the word of the proxy.
 
-What is told of a model in figures, its statistics and `explain`, is known here for a moment only. After that it counts
-as not known: whoever asks is told `NotFound`, and `discover` brings it anew, as with a model that is not known at all.
+What is told of a model in figures, its statistics and `explain`, is of the moment for a second only. After that
+`measure` asks for it anew, once for all who want it.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class RemoteModels:
         self.proxies = Proxies(directory, name=name, settings=settings, clock=clock, instruments=instruments)
         loop = asyncio.get_running_loop()
         self.calls = Calls(self.proxies, settings=settings, clock=clock, loop=loop, instruments=instruments)
-        self._memory = Memory(self.calls, self._need_figures)
+        self._memory = Memory(self.calls)
         self.calls.on_unknown = self._memory.forget
         self._asking = Asking(self.proxies, settings.ask_seconds)
         self._lookups = Lookups(self._look_for, clock=clock, who="the gateway")
-        self._wanted: set[str] = set()
+        self._measuring = Lookups(self._measure, clock=clock, who="the gateway")
         self._looked_at = self._list_again_at = -inf
         self._tasks = Tasks()
 
@@ -92,6 +92,7 @@ class RemoteModels:
         """Hang up; calls that have no answer yet get an error."""
         await self._tasks.close()
         await self._lookups.close()
+        await self._measuring.close()
         self.calls.close()
         await self.proxies.close()
 
@@ -106,6 +107,14 @@ class RemoteModels:
     async def discover(self, name: str, version: str = "") -> None:
         """See `core.ports.Models.discover`."""
         await self._lookups.find((name, version))
+
+    def measured(self, name: str, version: str = "") -> bool:
+        """See `core.ports.Models.measured`: without a proxy what was told last is all that there is."""
+        return self._clock() - self.find(name, version).told_at <= FRESH_SECONDS or not self.proxies.usable
+
+    async def measure(self, name: str, version: str = "") -> None:
+        """See `core.ports.Models.measure`."""
+        await self._measuring.find((name, version))
 
     def ready(self) -> bool:
         """See `core.ports.Models.ready`: there is a proxy that is."""
@@ -125,9 +134,8 @@ class RemoteModels:
         return self._memory.names(limit)
 
     def explain(self, name: str, version: str = "") -> Object:
-        """See `core.ports.Models.explain`, and this module."""
+        """See `core.ports.Models.explain`."""
         handle = self.find(name, version)
-        self._need_figures(handle)
         links = [link.name for link in self.proxies.links(handle.dispatch.key)]
         return {"state": handle.state.value, "reason": handle.reason, **handle.explained, "proxies": links}
 
@@ -153,31 +161,30 @@ class RemoteModels:
             await self._guarded(self._list())
 
     async def _look_for(self, key: Key) -> None:
-        wanted = key[0] in self._wanted
-        self._wanted.discard(key[0])
+        description = await self._describe(key)
+        self._tell_figures(key, description, [description.statistics])
+
+    async def _measure(self, key: Key) -> None:
+        description = await self._describe(key)
+        counts = await self._asking.everybody("statistics", key[0])
+        self._tell_figures(key, description, map(messages.decode_objects, counts))
+
+    async def _describe(self, key: Key) -> Description:
         try:
-            told = await self._asking.owner("describe", *key)
-            description = messages.decode_description(told)
-            self._memory.describe(key, description)
-            counts = await self._asking.everybody("statistics", key[0]) if wanted else []
-            self._tell_figures(key, description, counts)
+            description = messages.decode_description(await self._asking.owner("describe", *key))
         except NotFound:
             self._memory.forget(*key)
             raise
+        self._memory.describe(key, description)
+        return description
 
-    def _tell_figures(self, key: Key, description: Description, counts: Sequence[bytes | bytearray]) -> None:
-        """Remember figures: those of all proxies, where they were asked for, and those of the model's own."""
+    def _tell_figures(self, key: Key, description: Description, counts: Iterable[Iterable[Object]]) -> None:
+        """Remember figures: what the model's own proxy explains, and what these proxies have counted."""
         handles, now = self._memory.of(*key), self._clock()
-        self._memory.count(map(messages.decode_objects, counts) if counts else [description.statistics], handles)
+        self._memory.count(counts, handles)
         for handle in handles:
             handle.told_at = now
         self.find(*key).explained = description.explained
-
-    def _need_figures(self, handle: RemoteHandle) -> None:
-        """Raises `NotFound` if what is known of them is too old, so that they are looked for."""
-        if self._clock() - handle.told_at > FRESH_SECONDS and self.proxies.usable:
-            self._wanted.add(handle.name)
-            raise NotFound(f"the figures of model {handle.name!r} are not known")
 
     async def _list(self) -> None:
         """All models of all proxies, and what they have done."""

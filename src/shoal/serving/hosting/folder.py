@@ -73,6 +73,13 @@ class FolderModels:
             )
         return NotFound(f"there is no model {name!r}", hint="GET /v2/models or POST /v2/repository/index lists them")
 
+    def measured(self, name: str, version: str = "") -> bool:
+        """See `core.ports.Models.measured`: what is of this process always is."""
+        return True
+
+    async def measure(self, name: str, version: str = "") -> None:
+        """See `core.ports.Models.measure`."""
+
     def explain(self, name: str, version: str = "") -> dict[str, object]:
         """See `core.ports.Models.explain`."""
         facts = self.find(name, version).explain()

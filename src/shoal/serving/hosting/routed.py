@@ -99,6 +99,13 @@ class RoutedModels:
         if key not in self._versions and (key[1] or key[0] not in self._entries):
             self._add(key, route)
 
+    def measured(self, name: str, version: str = "") -> bool:
+        """See `core.ports.Models.measured`: what is of this process always is."""
+        return True
+
+    async def measure(self, name: str, version: str = "") -> None:
+        """See `core.ports.Models.measure`."""
+
     def explain(self, name: str, version: str = "") -> dict[str, object]:
         """See `core.ports.Models.explain`."""
         entry = self.find(name, version)

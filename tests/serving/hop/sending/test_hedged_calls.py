@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from shoal.core.errors import DeadlineExceeded, InvalidInput, Overloaded, ShoalError
+from shoal.core.errors import DeadlineExceeded, InvalidInput, Overloaded, ShoalError, Unavailable
 from shoal.serving.hop.policy.hedging import PAUSE_SECONDS
 from support.calls import RecordedCall
 from support.hop_world import OracleDispatch, Proxy, World, oracle_models, until, world
@@ -201,6 +201,25 @@ def test_when_both_have_failed_the_first_proxys_word_counts() -> None:
             other.dispatch().run_all()
             await w.settled()
             assert isinstance(call.error, Overloaded)
+
+    uvloop.run(test())
+
+
+def test_what_was_hedged_is_not_tried_a_third_time() -> None:
+    async def test() -> None:
+        async with world(hedge_after_ms=AFTER_MS) as w:
+            owner, other = two(w)
+            owner.dispatch().hold = other.dispatch().hold = True
+            call = w.submit(1)
+            await until(lambda: other.dispatch().calls)
+            other.dispatch().late_error = Overloaded("full")
+            other.dispatch().run_all()
+            await until(lambda: other.server and not other.server.in_flight)
+            assert not call.outcomes
+            await owner.kill()
+            await w.settled()
+            assert isinstance(call.error, Unavailable)
+            assert len(other.dispatch().calls) == 1
 
     uvloop.run(test())
 

@@ -21,7 +21,7 @@ def facts(name: str, version: str = "", state: ModelState = ModelState.READY, **
 
 
 def empty() -> Memory:
-    return Memory(None, lambda each: None)  # type: ignore[arg-type]
+    return Memory(None)  # type: ignore[arg-type]
 
 
 def learn(known: Memory, name: str) -> None:

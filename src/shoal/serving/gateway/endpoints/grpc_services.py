@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from google.protobuf import json_format
@@ -91,16 +92,16 @@ class InferenceService:
             b"ServerMetadata": (pb.ServerMetadataRequest, lambda _, __: server),
             b"ModelMetadata": (pb.ModelMetadataRequest, _metadata),
             b"ModelConfig": (pb.ModelConfigRequest, _config),
-            b"ModelStatistics": (pb.ModelStatisticsRequest, _statistics),
             b"RepositoryIndex": (pb.RepositoryIndexRequest, _index),
         }
-        changes: dict[bytes, tuple[type[Message], Answer]] = {
+        later: dict[bytes, tuple[type[Message], Answer]] = {
+            b"ModelStatistics": (pb.ModelStatisticsRequest, self._statistics),
             b"RepositoryModelLoad": (pb.RepositoryModelLoadRequest, self._load),
             b"RepositoryModelUnload": (pb.RepositoryModelUnloadRequest, self._unload),
         }
         return {
             **{SERVICE + name: self._method(name, kind, _finish(make)) for name, (kind, make) in simple.items()},
-            **{SERVICE + name: self._method(name, kind, answer) for name, (kind, answer) in changes.items()},
+            **{SERVICE + name: self._method(name, kind, answer) for name, (kind, answer) in later.items()},
         }
 
     def _method(self, name: bytes, kind: type[Message], answer: Answer) -> Unary:
@@ -143,6 +144,19 @@ class InferenceService:
             lambda error: self._refusals.rpc(rpc, error),
         )
 
+    def _statistics(self, rpc: Rpc, request: pb.ModelStatisticsRequest, models: Models) -> None:
+        name, version = request.name, request.version
+
+        def tell() -> None:
+            stats = {"model_stats": describe.statistics(models, name, version)}
+            answer = json_format.ParseDict(stats, pb.ModelStatisticsResponse(), ignore_unknown_fields=True)
+            rpc.finish(answer.SerializeToString())
+
+        if name:
+            self._seeker.measure(models, name, version, tell, partial(self._refusals.rpc, rpc))
+        else:
+            tell()
+
     def _load(self, rpc: Rpc, request: pb.RepositoryModelLoadRequest, models: Models) -> None:
         parameters = {key: getattr(value, value.WhichOneof("parameter_choice") or "string_param")
                       for key, value in request.parameters.items()}  # fmt: skip
@@ -180,11 +194,6 @@ def _metadata(request: pb.ModelMetadataRequest, models: Models) -> Message:
 def _config(request: pb.ModelConfigRequest, models: Models) -> Message:
     config = describe.config(models, request.name, request.version)
     return pb.ModelConfigResponse(config=pb.ModelConfig(**{key: config[key] for key in CONFIG_FIELDS}))
-
-
-def _statistics(request: pb.ModelStatisticsRequest, models: Models) -> Message:
-    stats = describe.statistics(models, request.name, request.version)
-    return json_format.ParseDict({"model_stats": stats}, pb.ModelStatisticsResponse(), ignore_unknown_fields=True)
 
 
 def _index(request: pb.RepositoryIndexRequest, models: Models) -> Message:

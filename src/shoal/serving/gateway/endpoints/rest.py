@@ -6,6 +6,7 @@ Each method answers one route; `routes` says which. Bodies are read with typed d
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ from shoal.serving.gateway.endpoints.health import Health
 from shoal.serving.gateway.endpoints.repository import Repository
 from shoal.serving.gateway.exchange import JSON, Exchange, Headers
 from shoal.serving.gateway.problems import Refusals
+from shoal.serving.gateway.seeking import Seeker
 
 MAX_BODY = 1024 * 1024
 """Bytes of a body for the repository: it is decoded on the loop."""
@@ -46,10 +48,13 @@ class _Change(msgspec.Struct):
 class Rest:
     """Answers the routes of V2 and V1 that are not inference; see `paths.Handler`."""
 
-    def __init__(self, health: Health, repository: Repository, refusals: Refusals, expose: Expose) -> None:
+    def __init__(
+        self, health: Health, repository: Repository, refusals: Refusals, seeker: Seeker, expose: Expose
+    ) -> None:
         self._health = health
         self._repository = repository
         self._refusals = refusals
+        self._seeker = seeker
         self._expose = expose
 
     def server(self, exchange: Exchange, params: Params, models: Models) -> None:
@@ -75,16 +80,28 @@ class Rest:
         answer(exchange, body if ready else {**body, "reason": handle.reason}, ready=ready)
 
     def statistics(self, exchange: Exchange, params: Params, models: Models) -> None:
-        stats = describe.statistics(models, params.get("model", ""), params.get("version", ""))
-        answer(exchange, {"model_stats": stats})
+        name, version = params.get("model", ""), params.get("version", "")
+
+        def tell() -> None:
+            answer(exchange, {"model_stats": describe.statistics(models, name, version)})
+
+        if name:
+            self._seeker.measure(models, name, version, tell, partial(self._refusals.http, exchange))
+        else:
+            tell()
 
     def config(self, exchange: Exchange, params: Params, models: Models) -> None:
         answer(exchange, describe.config(models, params["model"], params.get("version", "")))
 
     def why(self, exchange: Exchange, params: Params, models: Models) -> None:
         name, version = params["model"], params.get("version", "")
-        lookup.find(models, name, version)
-        answer(exchange, models.explain(name, version))
+        self._seeker.measure(
+            models,
+            name,
+            version,
+            lambda: answer(exchange, models.explain(name, version)),
+            partial(self._refusals.http, exchange),
+        )
 
     def v1_model(self, exchange: Exchange, params: Params, models: Models) -> None:
         answer(exchange, describe.v1_status(models, params["model"], params.get("version", "")))

@@ -33,6 +33,14 @@ class Sight:
         self._check(name)
         await self._models.discover(name, version)
 
+    def measured(self, name: str, version: str = "") -> bool:
+        self._check(name)
+        return self._models.measured(name, version)
+
+    async def measure(self, name: str, version: str = "") -> None:
+        self._check(name)
+        await self._models.measure(name, version)
+
     def ready(self) -> bool:
         return self._models.ready()
 

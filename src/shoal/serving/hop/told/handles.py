@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import inf
 from typing import Any
 
@@ -24,7 +24,6 @@ class RemoteHandle:
         used: somebody has looked at it since it was last refreshed.
         told_at: when a proxy has told its figures last.
         explained: what a proxy says of it.
-        need: called when its figures are asked for; raises `NotFound` if they are too old to be shown.
     """
 
     __slots__ = (
@@ -34,7 +33,6 @@ class RemoteHandle:
         "explained",
         "mark",
         "name",
-        "need",
         "spec",
         "told_at",
         "used",
@@ -49,7 +47,6 @@ class RemoteHandle:
         self._statistics: Object = {}
         self.explained: Object = {}
         self.told_at = -inf
-        self.need: Callable[[RemoteHandle], None] | None = None
         self.apply(facts, mark)
 
     def apply(self, facts: Facts, mark: int) -> None:
@@ -92,13 +89,7 @@ class RemoteHandle:
         return self._facts.example
 
     def statistics(self) -> Object:
-        """See `core.ports.ModelHandle`.
-
-        Raises:
-            NotFound: they are not known here any more; `Models.discover` brings them.
-        """
-        if self.need is not None:
-            self.need(self)
+        """See `core.ports.ModelHandle`: as they were told last."""
         return {"name": self.spec.name, "version": self.spec.version, **self._statistics}
 
 

@@ -7,7 +7,7 @@ the list of all models.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from shoal.core.errors import NotFound
 from shoal.serving.hop import messages
@@ -26,16 +26,14 @@ class Memory:
 
     Args:
         calls: where the calls of handles go.
-        need: called with a handle whose figures are asked for; see `handles.RemoteHandle`.
 
     Attributes:
         handles: by name and version as they were asked for.
         listed: every version of every model, as of the last list.
     """
 
-    def __init__(self, calls: Takes, need: Callable[[RemoteHandle], None]) -> None:
+    def __init__(self, calls: Takes) -> None:
         self._calls = calls
-        self._need = need
         self.handles: dict[Key, RemoteHandle] = {}
         self._versions: dict[str, list[RemoteHandle]] = {}
         self.listed: list[RemoteHandle] = []
@@ -103,7 +101,6 @@ class Memory:
         self.listed = []
         for key in sorted(best, key=lambda each: (each[0], len(each[1]), each[1])):
             handle = before.get(key) or self._handle(key, best[key], 0)
-            handle.need = None
             handle.apply(best[key], 0)
             self.listed.append(handle)
 
@@ -129,6 +126,4 @@ class Memory:
         return handle
 
     def _handle(self, key: Key, facts: Facts, mark: int) -> RemoteHandle:
-        handle = RemoteHandle(*key, facts, RemoteDispatch(self._calls, *key, pure=facts.spec.pure), mark)
-        handle.need = self._need
-        return handle
+        return RemoteHandle(*key, facts, RemoteDispatch(self._calls, *key, pure=facts.spec.pure), mark)
