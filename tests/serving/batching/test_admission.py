@@ -215,3 +215,13 @@ def test_who_has_waited_as_long_as_may_be_is_shed() -> None:
     assert shed is not None
     assert shed.retry_after == 1.0
     assert Admission(Batching()).waited_too_long(call(), 1e9) is None
+
+
+def test_how_many_rows_a_batch_has_is_a_moving_mean() -> None:
+    admission = Admission(Batching())
+    for _ in range(PACE_SAMPLES):
+        admission.learn(4, 0.004)
+    admission.learn(9, 0.009)
+    assert admission._batch_rows == pytest.approx(5.0)
+    admission.learn(0, 0.0)
+    assert admission._batch_rows == pytest.approx(4.2)

@@ -240,3 +240,39 @@ def test_levels_are_served_from_where_they_are() -> None:
     turns.appendleft(back)
     assert turns.levels[0].start == 1.0
     assert (turns[0], len(turns)) == (back, 3)
+
+
+def test_a_level_that_was_empty_starts_where_the_others_are_and_one_that_was_not_stays_where_it_is() -> None:
+    turns = Turns(lambda tenant: 1.0)
+    for at in range(10):
+        turns.append(make(at, level=0, rows=8))
+    taken = [turns.popleft() for _ in range(5)]
+    assert turns._virtual == 4.0
+    turns.append(make(level=3))
+    assert turns.levels[3].start == 4.0
+    turns.appendleft(taken[-1])
+    turns.appendleft(taken[-2])
+    assert turns.levels[0].start == 3.0
+    turns.append(make(level=0))
+    assert turns.levels[0].start == 3.0
+
+
+def test_a_level_that_would_hold_as_much_as_the_fullest_takes_no_place_of_its() -> None:
+    queue = CallQueue()
+    fill(queue, "", 7, level=1)
+    fill(queue, "", 2, level=3)
+    assert queue.push_out(make(level=1)) is None
+    fill(queue, "", 1, level=3)
+    pushed = queue.push_out(make(level=1))
+    assert pushed is not None
+    assert pushed.level == 3
+
+
+def test_a_tenant_of_more_weight_may_hold_more_before_it_makes_room_itself() -> None:
+    queue = CallQueue(lambda tenant: 4.0 if tenant == "heavy" else 1.0)
+    fill(queue, "a", 10)
+    fill(queue, "heavy", 38)
+    pushed = queue.push_out(make(tenant="heavy"))
+    assert pushed is not None
+    assert pushed.tenant == "a"
+    assert queue.push_out(make(tenant="heavy", rows=2)) is None

@@ -138,3 +138,12 @@ def test_a_fixed_size_learns_nothing() -> None:
     size = FixedSize(7)
     size.observe(7, 100.0, full=True)
     assert size.rows == 7
+
+
+def test_at_one_row_it_is_compared_with_nothing_smaller() -> None:
+    size = AutoSize()
+    for _ in range(SAMPLES + 1):
+        size.observe(64, 64.0, full=True)
+    size._at = 0
+    saturate(size, lambda rows: 2.0 * rows, SAMPLES + 1)
+    assert size.rows == 2

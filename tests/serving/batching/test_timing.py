@@ -10,6 +10,7 @@ import pytest
 
 from shoal.core.errors import DeadlineExceeded, Overloaded, PoisonInput
 from shoal.core.model import Batching
+from shoal.serving.pool.jobs import Loss
 from support.fake_workers import Bench, TimedWorkers, echo
 
 
@@ -234,3 +235,25 @@ def test_what_was_closed_is_gone_with_the_last_who_knows_it_and_calls_nobody() -
         quarantine.close()
     finally:
         gc.enable()
+
+
+def test_batches_that_have_ended_are_not_kept() -> None:
+    bench = Bench(Batching(max_size=1), slots=2)
+    bench.submit(4)
+    bench.loop.turn()
+    bench.workers.finish()
+    bench.workers.die()
+    assert {id(job) for job in bench.batcher._jobs} == {id(job) for job in bench.workers.jobs}
+    while bench.workers.jobs:
+        bench.workers.finish()
+    assert bench.batcher._jobs == set()
+
+
+def test_the_innocent_leave_again_without_being_asked_for() -> None:
+    bench = Bench(Batching(max_size=1), slots=1)
+    bench.submit(1)
+    bench.loop.turn()
+    job = bench.workers.jobs.pop()
+    job.owner.lost(job, Loss("SIGSEGV", suspect=False))
+    bench.loop.turn()
+    assert bench.workers.sent == [[0], [0]]
