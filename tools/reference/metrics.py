@@ -13,6 +13,7 @@ from shoal.core.settings.node import NodeSettings
 from shoal.node.node import Node
 from shoal.node.roles.gateway import GatewayNode
 from shoal.node.roles.proxy import ProxyNode
+from shoal.node.roles.worker import WorkerNode
 from shoal.node.routed import Routed
 
 INTRODUCTION = """\
@@ -27,7 +28,8 @@ hundred thousand of them. Families of pools (`shoal_pool_...`), of the predictio
 
 A node that is split over processes tells those of all of them, each series with one more label, `process`, such as
 `gateway-1`; `shoal_process_up` is 0 for one that did not answer. Families of the hop (`shoal_hop_...`) are those of
-such a node.
+such a node. `shoal_hosts`, `shoal_host_batches_total` and `shoal_host_batches_lost_total` are those of a proxy whose
+workers are elsewhere, the others of `shoal_host_...` those of a host of workers (`shoal worker`).
 """
 
 QUERIES = {
@@ -75,10 +77,16 @@ def families() -> list[AnyFamily]:
 
 
 async def _all(home: str) -> list[AnyFamily]:
-    said = {"port": 0, "home": home, "name": "node", "control": "http://127.0.0.1:9", "proxies_at": home}
+    said = {"port": 0, "home": home, "name": "node", "control": "http://127.0.0.1:9"}
+    said |= {"proxies_at": home, "workers_at": home}
     tenants = {"default": {"rate": 1}}
     settings, registry = NodeSettings.model_validate({**said, "tenants": tenants}), Metrics()
-    parts = (Node(settings, [Path()]), GatewayNode(settings), ProxyNode(settings, [Path()]))
+    parts = (
+        Node(settings, [Path()]),
+        GatewayNode(settings),
+        ProxyNode(settings, [Path()]),
+        WorkerNode(settings, [Path()]),
+    )
     await Routed(settings, registry).stop(0.0)
     return [family for metrics in (registry, *(part.metrics for part in parts)) for family in metrics.families]
 

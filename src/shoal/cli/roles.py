@@ -1,4 +1,4 @@
-"""`shoal gateway` and `shoal proxy`: the parts of a split node, started one by one."""
+"""`shoal gateway`, `shoal proxy` and `shoal worker`: the parts of a split node, started one by one."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ Examples:
   shoal proxy models/ --listen unix:/run/shoal/proxies/one.sock        models of files, for gateways of this machine
   shoal proxy --listen unix:/run/shoal/proxies/one.sock --control http://ctl:8081
   shoal proxy --listen 0.0.0.0:9090 --operations 127.0.0.1:9091 --config shoal.yaml   for gateways elsewhere
+  shoal proxy models/ --listen unix:/run/shoal/proxies/one.sock --workers-at /run/shoal/workers   workers elsewhere
+"""
+WORKER_EPILOG = """
+Examples:
+
+  shoal worker models/ --listen unix:/run/shoal/workers/one.sock       for proxies of this machine
+  shoal worker models/ --listen 0.0.0.0:9095 --config shoal.yaml       for proxies elsewhere, with certificates
 """
 
 Config = Annotated[Path | None, typer.Option(help="Settings of the process (shoal.yaml).")]
@@ -106,6 +113,13 @@ def proxy(
     ] = None,
     operations: Annotated[str | None, typer.Option(help="HOST:PORT of its own for health and metrics.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per model.")] = None,
+    workers_at: Annotated[
+        str | None,
+        typer.Option(help="Where hosts of workers are: a folder of sockets, or HOST:PORT,HOST:PORT."),
+    ] = None,
+    workers_directory: Annotated[
+        Path | None, typer.Option(help="File with a HOST:PORT of a host of workers in each line.")
+    ] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of what it keeps (default: ~/.shoal).")] = None,
     control: Annotated[
         str | None, typer.Option(help="URL of the control to follow (default: the one of the home).")
@@ -133,6 +147,8 @@ def proxy(
             "listen": listen,
             "operations": operations,
             "workers": workers,
+            "workers_at": workers_at,
+            "workers_directory": workers_directory,
             "home": home,
             "control": control,
             "name": name,
@@ -151,9 +167,56 @@ def proxy(
     raise typer.Exit(code)
 
 
+def worker(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Model files, model folders, or folders full of them.")
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(help="Where to listen for proxies: unix:PATH, or HOST:PORT with certificates.")
+    ] = None,
+    operations: Annotated[str | None, typer.Option(help="HOST:PORT of its own for health and metrics.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per model.")] = None,
+    home: Annotated[Path | None, typer.Option(help="Folder of what it keeps (default: ~/.shoal).")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What proxies call it; another for each (default: the host's name).")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Load artifacts that can run code: pickles, Python models. Only your own!")
+    ] = False,
+    config: Config = None,
+    ready_fd: ReadyFd = None,
+    parent: Parent = None,
+    log_level: LogLevel = "info",
+) -> None:
+    """Run a host of workers: processes that run models, for proxies elsewhere."""
+    settings = _prepared(
+        log_level,
+        parent,
+        config,
+        {
+            "listen": listen,
+            "operations": operations,
+            "workers": workers,
+            "home": home,
+            "name": name,
+            "trust": trust or None,
+        },
+    )
+    from shoal.node.roles.worker import WorkerNode
+    from shoal.node.running import run
+
+    code = run(
+        lambda: WorkerNode(settings, paths or []),
+        settings.grace_seconds,
+        lambda role: _announce(role.url, "worker", ready_fd, beating=False),
+    )
+    raise typer.Exit(code)
+
+
 def register(app: typer.Typer) -> None:
     app.command(epilog=GATEWAY_EPILOG)(gateway)
     app.command(epilog=PROXY_EPILOG)(proxy)
+    app.command(epilog=WORKER_EPILOG)(worker)
 
 
 def _prepared(log_level: str, parent: int | None, config: Path | None, given: dict[str, object]) -> NodeSettings:

@@ -20,6 +20,7 @@ from shoal.core.settings.tenants import weight_of
 from shoal.core.tasks import Tasks
 from shoal.node.apps import Apps
 from shoal.node.confining import confiner_of
+from shoal.node.elsewhere import crew_of, runner_elsewhere
 from shoal.node.memory import used_of
 from shoal.node.pressure import PressureWatch
 from shoal.serving.batching.instruments import Instruments
@@ -46,6 +47,7 @@ class Files:
         self.settings = settings
         self.problems: list[folder.Problem] = []
         self._confiner = confiner_of(settings, metrics)
+        self._crew = crew_of(settings, metrics)
         self.apps = Apps(self._confiner)
         self.models = FolderModels(self._make_runner, self._read_specs)
         self._instruments = Instruments(metrics)
@@ -66,15 +68,17 @@ class Files:
         """See `content.Content`."""
         self._first = self._scan()
         if not self._first.specs:
-            raise _nothing_to_serve(self._paths, self._first)
+            raise nothing_to_serve(self._paths, self._first)
         self.problems = list(self._first.problems)
         for problem in self.problems:
             logger.error("skipped: %s", problem.error, extra={"model": problem.name})
 
     async def start(self, url: str) -> None:
         """See `content.Content`."""
-        specs = [self._adjusted(spec) for spec in self._first.specs]
+        specs = [adjusted(spec, self.settings) for spec in self._first.specs]
         self.apps.serve(specs)
+        if self._crew is not None:
+            await self._crew.start()
         await self.models.serve(specs)
         self._tasks.start("memory", self._pressure.run())
         if self.settings.watch:
@@ -90,6 +94,8 @@ class Files:
         """See `content.Content`."""
         await self.apps.stop()
         await self.models.stop(grace)
+        if self._crew is not None:
+            await self._crew.close()
         if self._confiner is not None:
             self._confiner.close()
 
@@ -98,6 +104,8 @@ class Files:
         return (handle.runner for handle in self.models.all() if isinstance(handle.runner, ModelRunner))
 
     def _make_runner(self, spec: ModelSpec) -> ModelRunner:
+        if self._crew is not None:
+            return runner_elsewhere(spec, self._crew, instruments=self._instruments, weight_of=self._weight_of)
         workers = Pool(spec, clock=monotonic, confiner=self._confiner)
         return ModelRunner(
             spec,
@@ -110,18 +118,9 @@ class Files:
     def _scan(self) -> folder.Scan:
         return folder.scan(self._paths, trust=self.settings.trust)
 
-    def _adjusted(self, spec: ModelSpec) -> ModelSpec:
-        """The spec with what the node's own settings say."""
-        if variables := self.settings.worker_variables:
-            spec = msgspec.structs.replace(spec, environment={**spec.environment, **variables})
-        if self.settings.workers is None:
-            return spec
-        limits = msgspec.structs.replace(spec.limits, workers=self.settings.workers)
-        return msgspec.structs.replace(spec, limits=limits)
-
     def _read_specs(self, name: str, config: str | None) -> list[ModelSpec]:
         scan = self._scan()
-        found = [self._adjusted(spec) for spec in scan.specs if spec.name == name]
+        found = [adjusted(spec, self.settings) for spec in scan.specs if spec.name == name]
         if not found and (problem := next((each for each in scan.problems if each.name == name), None)):
             raise problem.error
         return found if config is None else [override(spec, config) for spec in found]
@@ -142,7 +141,18 @@ class Files:
         self.apps.serve([handle.spec for handle in self.models.all()])
 
 
-def _nothing_to_serve(paths: Sequence[Path], scan: folder.Scan) -> ShoalError:
+def adjusted(spec: ModelSpec, settings: NodeSettings) -> ModelSpec:
+    """The spec with what a node's own settings say."""
+    if variables := settings.worker_variables:
+        spec = msgspec.structs.replace(spec, environment={**spec.environment, **variables})
+    if settings.workers is None:
+        return spec
+    limits = msgspec.structs.replace(spec.limits, workers=settings.workers)
+    return msgspec.structs.replace(spec, limits=limits)
+
+
+def nothing_to_serve(paths: Sequence[Path], scan: folder.Scan) -> ShoalError:
+    """What to say when there is no model at all."""
     if len(scan.problems) == 1:
         return scan.problems[0].error
     told = "; ".join(f"{problem.name}: {problem.error}" for problem in scan.problems) or "no model file was found"

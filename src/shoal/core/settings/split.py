@@ -11,7 +11,7 @@ SOCKET = "unix:"
 
 
 class PeerSettings(BaseModel):
-    """Mutual TLS between gateways and proxies on different machines; on one machine they use Unix sockets."""
+    """Mutual TLS between the parts of a node on different machines; on one machine they use Unix sockets."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -21,7 +21,7 @@ class PeerSettings(BaseModel):
 
 
 class SplitSettings(BaseModel):
-    """What `shoal serve`, `shoal gateway` and `shoal proxy` need to know of a split node."""
+    """What `shoal serve` and the single roles need to know of a split node."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,13 +41,27 @@ class SplitSettings(BaseModel):
     directory: Path | None = Field(
         None, description="File with a `HOST:PORT` of a proxy in each line; followed as it changes."
     )
+    workers_at: str | None = Field(
+        None,
+        description="Where a proxy finds hosts of workers: a folder of sockets, or `HOST:PORT,HOST:PORT`; by default"
+        " its workers are its own.",
+    )
+    workers_directory: Path | None = Field(
+        None, description="File with a `HOST:PORT` of a host of workers in each line; followed as it changes."
+    )
     listen: str | None = Field(
-        None, description="Where a proxy listens for gateways: `unix:PATH`, or `HOST:PORT` with `peers`."
+        None,
+        description="Where a proxy listens for gateways, or a host of workers for proxies: `unix:PATH`, or `HOST:PORT`"
+        " with `peers`.",
     )
     operations: str | None = Field(
-        None, description="`HOST:PORT` where a proxy answers `/metrics` and `/v2/health/*`; by default nowhere."
+        None,
+        description="`HOST:PORT` where a proxy or a host of workers answers `/metrics` and `/v2/health/*`; by default"
+        " nowhere.",
     )
-    peers: PeerSettings | None = Field(None, description="Mutual TLS between gateways and proxies over TCP.")
+    peers: PeerSettings | None = Field(
+        None, description="Mutual TLS between gateways, proxies and hosts of workers over TCP."
+    )
 
     @property
     def is_split(self) -> bool:
@@ -58,6 +72,8 @@ class SplitSettings(BaseModel):
     def _one_directory(self) -> SplitSettings:
         if self.proxies_at and self.directory:
             raise ValueError("proxies_at and directory both say where the proxies are; give one of them")
+        if self.workers_at and self.workers_directory:
+            raise ValueError("workers_at and workers_directory both say where the workers are; give one of them")
         return self
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Protocol
 
 from shoal.core.errors import ConfigError
 from shoal.core.placement.rendezvous import Hosts
 from shoal.core.settings.node import NodeSettings
 from shoal.core.settings.split import SOCKET, PeerSettings, host_and_port
 from shoal.core.tls import TlsFiles, refuse_open_key, server_context
-from shoal.serving.hop.proxy.server import ProxyServer
 from shoal.serving.peering.directory import Directory, PeerList, SocketFolder
 
 PROTOCOL = "shoal"
@@ -23,21 +23,45 @@ def directory_of(settings: NodeSettings) -> Directory:
     Raises:
         ConfigError: nothing says where, or nothing with which certificate.
     """
-    if settings.directory is not None:
-        return PeerList(settings.directory, _client_context(settings.peers))
-    if not settings.proxies_at:
+    directory = _directory(settings.proxies_at, settings.directory, settings)
+    if directory is None:
         raise ConfigError(
             "a gateway needs to know its proxies",
             hint="--proxies-at FOLDER or HOST:PORT,HOST:PORT, or --directory FILE",
             field="proxies_at",
         )
-    if ":" in settings.proxies_at:
-        return PeerList(settings.proxies_at.split(","), _client_context(settings.peers))
-    return SocketFolder(Path(settings.proxies_at).expanduser())
+    return directory
 
 
-async def listen(server: ProxyServer, settings: NodeSettings) -> str:
-    """Let a proxy listen where its settings say; where that is.
+def hosts_of(settings: NodeSettings) -> Directory | None:
+    """Where a proxy looks for hosts of workers; None: it has workers of its own.
+
+    Raises:
+        ConfigError: nothing says with which certificate.
+    """
+    return _directory(settings.workers_at, settings.workers_directory, settings)
+
+
+def _directory(at: str | None, file: Path | None, settings: NodeSettings) -> Directory | None:
+    if file is not None:
+        return PeerList(file, _client_context(settings.peers))
+    if not at:
+        return None
+    if ":" in at:
+        return PeerList(at.split(","), _client_context(settings.peers))
+    return SocketFolder(Path(at).expanduser())
+
+
+class Listener(Protocol):
+    """A server that others of us connect to."""
+
+    async def listen_unix(self, path: Path | str) -> None: ...
+
+    async def listen_tcp(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> int: ...
+
+
+async def listen(server: Listener, settings: NodeSettings, *, role: str = "proxy", guests: str = "gateways") -> str:
+    """Let a proxy, or another that others connect to, listen where its settings say; where that is.
 
     Raises:
         ConfigError: they say nothing, or it cannot be had.
@@ -51,7 +75,7 @@ async def listen(server: ProxyServer, settings: NodeSettings) -> str:
     except ValueError as error:
         hint = "--listen unix:PATH, or --listen HOST:PORT with certificates under `peers`"
         raise ConfigError(
-            f"a proxy needs a place to listen for gateways: {error}", hint=hint, field="listen"
+            f"a {role} needs a place to listen for {guests}: {error}", hint=hint, field="listen"
         ) from error
     port = await server.listen_tcp(host, port, _server_context(settings.peers))
     return f"{host}:{port}"
@@ -101,8 +125,8 @@ def _client_context(peers: PeerSettings | None) -> ssl.SSLContext:
 def _needed(peers: PeerSettings | None) -> PeerSettings:
     if peers is None:
         raise ConfigError(
-            "gateways and proxies on different machines need certificates",
-            hint="give both `peers: {cert, key, authority}`, or keep them on one machine with Unix sockets",
+            "processes on different machines need certificates to meet",
+            hint="give each of them `peers: {cert, key, authority}`, or keep them on one machine with Unix sockets",
             field="peers",
         )
     return peers

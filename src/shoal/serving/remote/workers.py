@@ -1,0 +1,371 @@
+"""The workers of one model version at all hosts that have it; takes the place of a pool (`batching.workers`).
+
+A batch goes to a host that has room for it, and its owner is told how it ended: by the host's word, or, where the host
+is lost, by what `accounts.blames_job` makes of that. The model is ready as long as one host has a worker for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from shoal.core.errors import Conflict, NotFound, NotReady, ShoalError
+from shoal.core.ipc.messages import Done, Loaded
+from shoal.core.model import ModelSpec
+from shoal.serving.peering.connection import ProtocolError
+from shoal.serving.pool.jobs import Job, Loss
+from shoal.serving.remote import messages
+from shoal.serving.remote.accounts import Account, blames_job, next_of
+from shoal.serving.remote.crew import Crew
+from shoal.serving.remote.link import Link
+from shoal.serving.remote.marks import mark_of
+from shoal.serving.remote.messages import Died, Lost, Opened, Ran, Refused, Run, Slots
+
+logger = logging.getLogger(__name__)
+
+HOST_LOST = "host_lost"
+"""Label of the loss of a batch whose host is there no more."""
+LONELY_SECONDS = 5.0
+"""How long a model may be without any worker before its callers are told so; until then they wait."""
+ASK_AGAIN = 1.0
+"""Seconds after which a host is asked again that has not the same files (yet)."""
+LOAD_AGAIN = 30.0
+"""Seconds after which a host is asked again that could not load the model."""
+PATIENCE = 10.0
+"""How long a start waits for the files of hosts to become those of the proxy."""
+
+
+def _nothing() -> None:
+    return
+
+
+class Seat(Account[Job]):
+    """A model at one host.
+
+    Attributes:
+        link: to the host.
+        opened: the host has the model.
+        failure: why the host has no worker for it, or "".
+        refusal: why the host does not run it; None: it does, or has not said yet.
+        again: when it is asked again.
+    """
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self.link = link
+        self.closed = not link.usable
+        self.opened = False
+        self.failure = ""
+        self.refusal: ShoalError | None = None
+        self.again = 0.0
+
+    @property
+    def hopeful(self) -> bool:
+        """Whether the host runs the model, or sees to it that workers are there again."""
+        return self.opened and not self.closed and not self.failure
+
+
+class RemoteWorkers:
+    """See the module; implements `batching.workers.ModelWorkers`.
+
+    Args:
+        spec: the model version.
+        crew: the hosts.
+        named: the version was named by the caller; see `messages.Wanted`.
+
+    Attributes:
+        on_scale: called with the number of ready workers when it has changed.
+        on_aside: called when `spare.free` may have grown.
+    """
+
+    def __init__(self, spec: ModelSpec, crew: Crew, *, named: bool = False) -> None:
+        self.spec = spec
+        self.free = self.ready = 0
+        self.on_room: Callable[[], None] = _nothing
+        self.on_change: Callable[[], None] = _nothing
+        self.on_death: Callable[[str], None] = lambda reason: None
+        self.on_scale: Callable[[int], None] = lambda workers: None
+        self.on_aside: Callable[[], None] = _nothing
+        self.loaded: Loaded | None = None
+        self.failure = ""
+        self.spare = Aside(self)
+        self._crew = crew
+        self._named = named
+        self._number = 0
+        self._mark = ""
+        self._seats: dict[Link, Seat] = {}
+        self._started: asyncio.Future[Loaded] | None = None
+        self._patient_until = 0.0
+        self._lonely_since: float | None = None
+        self._idle = asyncio.Event()
+
+    turn = 0.0
+    """How hosts share workers among proxies is in the slots that they give."""
+
+    @property
+    def ahead(self) -> int:
+        """Rows that are running in front of the next job; 0 if a worker is idle."""
+        return min((each.ahead for each in self._seats.values() if each.free), default=0)
+
+    async def start(self, *, all_ready: bool = False) -> Loaded:
+        """Return when one host can run it; while there is no host at all, that one is waited for.
+
+        Raises:
+            ShoalError: no host can run the model.
+        """
+        self._mark = await asyncio.to_thread(mark_of, self.spec)
+        self._started = asyncio.get_running_loop().create_future()
+        self._patient_until = self._crew.clock() + PATIENCE
+        self._number = self._crew.number()
+        self._crew.join(self._number, self)
+        try:
+            return await self._started
+        finally:
+            self._started = None
+
+    def resize(self, workers: int) -> None:
+        """How many workers there are is each host's own to say."""
+
+    def processes(self) -> list[int]:
+        """None of this machine."""
+        return []
+
+    def explain(self) -> dict[str, object]:
+        """Facts for `why`."""
+        hosts = {
+            each.link.name: {
+                "workers": each.workers,
+                "under_way": len(each.jobs),
+                **({"refused": each.refusal.message} if each.refusal else {}),
+            }
+            for each in self._seats.values()
+        }
+        return {"workers": self.ready, "workers_ready": self.ready, "processes": [], "hosts": hosts}
+
+    def send(self, job: Job) -> None:
+        """Run a job at the host with the most room; `free` must not be 0."""
+        seat = next_of(self._seats.values())
+        assert isinstance(seat, Seat)
+        self.free -= 1
+        self._send(seat, job, aside=False)
+
+    async def drain(self) -> None:
+        """Let hosts finish what they have, then stop."""
+        self._check_idle()
+        await self._idle.wait()
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Send nothing any more; what is under way is lost."""
+        self._crew.leave(self._number)
+        for seat in list(self._seats.values()):
+            self._drop(seat, Loss("stop", suspect=False, outside=True))
+        self._seats.clear()
+        self.free = self.ready = 0
+        if self._started is not None and not self._started.done():
+            self._started.set_exception(NotReady(f"model {self.spec.name!r} was stopped"))
+        self.on_room = self.on_change = self.on_aside = _nothing
+        self.on_death, self.on_scale = lambda reason: None, lambda workers: None
+
+    # What the crew tells
+
+    def met(self, link: Link) -> None:
+        self._seats[link] = Seat(link)
+        self._open(self._seats[link])
+
+    def considered(self, link: Link) -> None:
+        if (seat := self._seats.get(link)) is not None:
+            seat.closed = not link.usable
+            self._count()
+
+    def parted(self, link: Link) -> None:
+        seat = self._seats.pop(link, None)
+        if seat is not None:
+            self._drop(seat, None)
+            self._count()
+
+    def opened(self, link: Link, opened: Opened) -> None:
+        if (seat := self._seats.get(link)) is None:
+            return
+        seat.refusal, seat.opened = None, True
+        self.loaded = opened.loaded
+        if self._started is not None and not self._started.done():
+            self._started.set_result(opened.loaded)
+
+    def refused(self, link: Link, refused: Refused) -> None:
+        if (seat := self._seats.get(link)) is None:
+            return
+        error = seat.refusal = refused.error.to_error()
+        logger.warning("host %s does not run %s: %s", link.name, self.spec.name, error.message)
+        seat.again = self._crew.clock() + (ASK_AGAIN if _is_other(error) else LOAD_AGAIN)
+        seat.slots = seat.workers = 0
+        seat.opened = False
+        self._count()
+        self._give_up()
+
+    def slots(self, link: Link, slots: Slots) -> None:
+        if (seat := self._seats.get(link)) is not None:
+            seat.slots, seat.workers, seat.failure = slots.slots, slots.workers, slots.failure
+            self._count()
+
+    def ran(self, link: Link, ran: Ran, payload: bytes | bytearray) -> None:
+        seat = self._seats.get(link)
+        job = seat.job(ran.id) if seat is not None else None
+        if seat is None or job is None:
+            return
+        if not _fits(ran.done, len(job.calls), len(payload)):
+            raise ProtocolError("an answer that does not fit its batch")
+        self._end(seat, ran.id)
+        job.owner.done(job, ran.done, payload)
+
+    def lost(self, link: Link, lost: Lost) -> None:
+        seat = self._seats.get(link)
+        job = seat.job(lost.id) if seat is not None else None
+        if seat is not None and job is not None:
+            self._end(seat, lost.id)
+            job.owner.lost(job, Loss(lost.reason, suspect=lost.suspect, outside=lost.outside))
+
+    def died(self, died: Died) -> None:
+        self.on_death(died.reason)
+
+    def tick(self, now: float) -> None:
+        for seat in list(self._seats.values()):
+            if seat.refusal is not None and now >= seat.again:
+                seat.again = now + LOAD_AGAIN
+                self._open(seat)
+        self._give_up()
+        if self.ready or any(each.hopeful for each in self._seats.values()):
+            self._lonely_since = None
+        elif self._lonely_since is None:
+            self._lonely_since = now
+        elif now - self._lonely_since >= LONELY_SECONDS and not self.failure and self.loaded is not None:
+            self.failure = self._why_lonely()
+            self.on_change()
+
+    def send_aside(self, seat: Seat, job: Job) -> None:
+        """Run a job in the quarantine worker of a host."""
+        self._send(seat, job, aside=True)
+
+    @property
+    def seats(self) -> Iterable[Seat]:
+        """The model at each host that is connected."""
+        return self._seats.values()
+
+    def _open(self, seat: Seat) -> None:
+        wanted = messages.Wanted(self.spec.name, self.spec.version, self._mark, self._named)
+        seat.link.send(messages.Open(self._number, wanted))
+
+    def _send(self, seat: Seat, job: Job, *, aside: bool) -> None:
+        calls, now = job.calls, self._crew.clock()
+        number = self._crew.batch(self, seat.link)
+        bodies = [call.body for call in calls]
+        lengths = [len(body) for body in bodies]
+        run = Run(
+            number,
+            self._number,
+            job.rows,
+            job.max_size,
+            aside,
+            bytes([call.format for call in calls]),
+            lengths,
+            [call.json_length for call in calls],
+            [call.deadline - now for call in calls],
+        )
+        if aside:
+            seat.aside[number] = job
+        else:
+            seat.begin(number, job, job.rows)
+        seat.link.run_batch(run, [body for body in bodies if body], sum(lengths))
+
+    def _end(self, seat: Seat, number: int) -> None:
+        """A batch has its outcome: there is room, before anybody is told of it."""
+        was_aside = number in seat.aside
+        seat.end(number)
+        self._crew.ended(number, seat.link)
+        self._count()
+        if was_aside:
+            asyncio.get_running_loop().call_soon(self.on_aside)
+
+    def _drop(self, seat: Seat, loss: Loss | None) -> None:
+        """All that is under way there is lost, last to first, as what is innocent goes to the front of the queue."""
+        losing = [(number, job, number in seat.aside) for number, job in seat.under_way()]
+        for number, job, aside in sorted(losing, reverse=True, key=lambda each: each[0]):
+            seat.end(number)
+            self._crew.lose(number, seat.link)
+            job.owner.lost(job, loss or self._host_lost(job, aside=aside))
+
+    def _host_lost(self, job: Job, *, aside: bool) -> Loss:
+        for call in job.calls:
+            call.attempts += 1
+        losses = max((call.attempts for call in job.calls), default=0)
+        return Loss(HOST_LOST, suspect=blames_job(losses, pure=self.spec.pure, aside=aside), outside=True)
+
+    def _count(self) -> None:
+        """Find out what may be sent, and tell those who want to know."""
+        ready = sum(each.workers for each in self._seats.values() if not each.closed)
+        self.free = sum(each.free for each in self._seats.values())
+        if ready != self.ready:
+            self.ready = ready
+            if ready:
+                self.failure = ""
+            self.on_scale(ready)
+            self.on_change()
+            self.on_aside()
+        if self.free:
+            self.on_room()
+        self._check_idle()
+
+    def _why_lonely(self) -> str:
+        told = [each.failure or (each.refusal.message if each.refusal else "") for each in self._seats.values()]
+        return next((each for each in told if each), "no host of workers that has it can be reached")
+
+    def _give_up(self) -> None:
+        """End a start when all hosts that are there have refused the model, and will not have it in a moment."""
+        if self._started is None or self._started.done() or not self._seats:
+            return
+        refusals = [each.refusal for each in self._seats.values()]
+        errors = [each for each in refusals if each is not None]
+        if len(errors) < len(refusals):
+            return
+        if any(_is_other(each) for each in errors) and self._crew.clock() < self._patient_until:
+            return
+        self._started.set_exception(errors[0])
+
+    def _check_idle(self) -> None:
+        if any(each.jobs or each.aside for each in self._seats.values()):
+            self._idle.clear()
+        else:
+            self._idle.set()
+
+
+class Aside:
+    """The quarantine workers of all hosts as one, that takes one job at a time; a `batching.workers.Taker`."""
+
+    def __init__(self, workers: RemoteWorkers) -> None:
+        self._workers = workers
+
+    @property
+    def free(self) -> int:
+        """1 if it can be given a job, else 0."""
+        return 0 if any(each.aside for each in self._workers.seats) or self._best() is None else 1
+
+    def send(self, job: Job) -> None:
+        """Run the job, alone. It must be free."""
+        seat = self._best()
+        assert seat is not None
+        self._workers.send_aside(seat, job)
+
+    def _best(self) -> Seat | None:
+        open_seats = [each for each in self._workers.seats if not each.closed and each.opened]
+        return min(open_seats, key=lambda each: len(each.jobs), default=None)
+
+
+def _is_other(error: ShoalError) -> bool:
+    """Whether a host has refused a model because it has not the files of the proxy: that may change any moment."""
+    return isinstance(error, NotFound | Conflict)
+
+
+def _fits(done: Done, calls: int, size: int) -> bool:
+    columns: Sequence[Sequence[int]] = (done.statuses, done.lengths, done.json_lengths)
+    return all(len(each) == calls for each in columns) and sum(done.lengths) == size and min(done.lengths) >= 0

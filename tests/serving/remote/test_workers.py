@@ -1,0 +1,250 @@
+"""Batches of a model at hosts elsewhere: each call has one outcome, whatever becomes of the hosts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shoal.core.errors import Conflict, DeadlineExceeded, ModelError, NotFound, NotReady, Unavailable
+from shoal.core.model import ModelState
+from shoal.serving.pool.jobs import Loss
+from shoal.serving.remote import workers as remote_workers
+from support.remote_world import Workers, remote_world, until
+
+
+def test_batches_are_run_at_hosts_and_answers_go_to_their_callers() -> None:
+    async def test() -> None:
+        async with remote_world(hosts=2) as w:
+            await until(lambda: w.proxy.workers.ready == 2)
+            texts = [f"t{each}" for each in range(200)]
+            assert await w.proxy.ask(*texts) == texts
+            assert all(host.workers[0].served for host in w.hosts)
+            assert w.proxy.runner.loaded is not None
+            facts = w.proxy.runner.explain()
+            assert facts["workers_ready"] == 2
+            assert set(facts["hosts"]) == {"h0", "h1"}  # type: ignore[call-overload]
+
+    asyncio.run(test())
+
+
+def test_an_error_of_one_item_is_its_callers_alone() -> None:
+    async def test() -> None:
+        async with remote_world(held=True) as w:
+            asked = [w.proxy.submit(text) for text in ("a", "b", "c")]
+            (workers,) = w.hosts[0].workers
+            await until(lambda: workers.jobs)
+            workers.finish(errors={1: ModelError("not this one")})
+            one, two, three = await asyncio.gather(*asked)
+            assert (one, three) == (b"a", b"c")
+            assert isinstance(two, ModelError)
+            assert two.message == "not this one"
+
+    asyncio.run(test())
+
+
+def test_a_host_that_is_added_gets_batches_and_one_that_drains_gets_no_more() -> None:
+    async def test() -> None:
+        async with remote_world(held=True) as w:
+            first = w.hosts[0].workers[0]
+            early = [w.proxy.submit(f"early{each}") for each in range(8)]
+            await until(lambda: len(first.jobs) == 2)
+            second = await w.add("h9")
+            assert await until(lambda: w.proxy.workers.ready == 2) < 2.0
+            assert await w.proxy.ask("x") == ["x"]
+            assert second.workers[0].served == [b"x"]
+            assert w.hosts[0].server is not None
+            draining = asyncio.ensure_future(w.hosts[0].server.drain(20))
+            await until(lambda: w.proxy.workers.ready == 1)
+            assert await w.proxy.ask(*"abcdefgh") == [*"abcdefgh"]
+            assert len(first.served) == 8
+            assert not draining.done()
+            first.release()
+            assert await draining
+            assert [await each for each in early] == [b"early%d" % each for each in range(8)]
+
+    asyncio.run(test())
+
+
+def test_what_a_lost_host_had_is_run_elsewhere() -> None:
+    async def test() -> None:
+        async with remote_world(hosts=2, held=True) as w:
+            await until(lambda: w.proxy.workers.ready == 2)
+            asked = [w.proxy.submit(f"t{each}") for each in range(12)]
+            await until(lambda: all(host.workers[0].jobs for host in w.hosts))
+            w.hosts[0].break_links()
+            await until(lambda: w.proxy.workers.ready == 1)
+            w.hosts[1].workers[0].release()
+            assert [await each for each in asked] == [b"t%d" % each for each in range(12)]
+            assert not w.proxy.runner.dispatch._poison.until
+
+    asyncio.run(test())
+
+
+def test_what_may_not_run_twice_is_not_run_again_when_its_host_is_lost() -> None:
+    async def test() -> None:
+        async with remote_world(hosts=2, held=True, pure=False) as w:
+            await until(lambda: w.proxy.workers.ready == 2)
+            asked = w.proxy.submit("once")
+            await until(lambda: any(host.workers[0].jobs for host in w.hosts))
+            at = next(host for host in w.hosts if host.workers[0].jobs)
+            at.break_links()
+            assert isinstance(await asked, Unavailable)
+            assert sum(host.workers[0].served.count(b"once") for host in w.hosts) == 1
+
+    asyncio.run(test())
+
+
+def test_a_suspect_is_tried_aside_and_the_neighbours_are_answered() -> None:
+    async def test() -> None:
+        async with remote_world(held=True) as w:
+            asked = [w.proxy.submit(text) for text in ("a", "bad", "c")]
+            (workers,) = w.hosts[0].workers
+            aside = workers.spare
+            aside.held = True
+            await until(lambda: workers.jobs)
+            workers.die()
+            for _ in range(8):
+                await until(lambda: aside.jobs or all(each.done() for each in asked))
+                if not aside.jobs:
+                    break
+                if any(call.body == b"bad" for call in aside.jobs[0].calls):
+                    aside.die()
+                else:
+                    aside.finish()
+            assert await asked[0] == b"a"
+            assert await asked[2] == b"c"
+            assert getattr(await asked[1], "code", "") == "poison_input"
+
+    asyncio.run(test())
+
+
+def test_what_a_worker_had_not_begun_goes_back_to_the_queue() -> None:
+    async def test() -> None:
+        async with remote_world(held=True) as w:
+            asked = [w.proxy.submit(text) for text in ("a", "b")]
+            (workers,) = w.hosts[0].workers
+            await until(lambda: workers.jobs)
+            job = workers.jobs.pop()
+            workers.held = False
+            job.owner.lost(job, Loss("SIGSEGV", suspect=False))
+            workers.on_room()
+            assert [await each for each in asked] == [b"a", b"b"]
+
+    asyncio.run(test())
+
+
+def test_a_call_is_over_at_its_deadline_and_a_worker_is_told_how_long_it_has() -> None:
+    async def test() -> None:
+        async with remote_world(held=True) as w:
+            asked = w.proxy.submit("late", timeout=0.3)
+            (workers,) = w.hosts[0].workers
+            await until(lambda: workers.jobs)
+            (call,) = workers.jobs[0].calls
+            assert 0.0 < call.deadline - call.arrived <= 0.3
+            assert isinstance(await asked, DeadlineExceeded)
+            workers.release()
+            assert await w.proxy.ask("next") == ["next"]
+
+    asyncio.run(test())
+
+
+def test_a_host_with_other_files_is_refused_until_it_has_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_workers, "ASK_AGAIN", 0.05)
+
+    async def test() -> None:
+        async with remote_world(start=False) as w:
+            source = w.hosts[0].source
+            right, source.specs = source.specs, []
+            starting = asyncio.ensure_future(w.proxy.start())
+            await until(lambda: source.asked > 1)
+            assert not starting.done()
+            source.specs = right
+            await starting
+            assert await w.proxy.ask("a") == ["a"]
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("digest", ["other", None])
+def test_a_model_that_no_host_has_is_not_started(digest: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_workers, "PATIENCE", 0.1)
+
+    async def test() -> None:
+        async with remote_world(start=False) as w:
+            source = w.hosts[0].source
+            spec = source.specs.pop()
+            if digest:
+                source.specs.append(type(spec)(name="m", path="", runtime="python", digest=digest))
+            with pytest.raises((Conflict, NotFound)):
+                await w.proxy.start()
+            assert w.proxy.runner.state is ModelState.UNAVAILABLE
+
+    asyncio.run(test())
+
+
+def test_a_model_that_cannot_be_loaded_says_why_at_once() -> None:
+    async def test() -> None:
+        async with remote_world(start=False) as w:
+            w.hosts[0].next = Workers(error=NotReady("no such weights"))
+            with pytest.raises(NotReady, match="no such weights"):
+                await w.proxy.start()
+
+    asyncio.run(test())
+
+
+def test_without_any_host_callers_are_told_and_served_again_when_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_workers, "LONELY_SECONDS", 0.3)
+
+    async def test() -> None:
+        async with remote_world() as w:
+            w.hosts[0].break_links()
+            await until(lambda: not w.proxy.workers.ready)
+            waits = w.proxy.submit("waits")
+            assert isinstance(await waits, NotReady)
+            assert w.proxy.runner.state is ModelState.UNAVAILABLE
+            await w.add("h9")
+            await until(lambda: w.proxy.runner.state is ModelState.READY)
+            assert await w.proxy.ask("a") == ["a"]
+
+    asyncio.run(test())
+
+
+def test_a_call_that_waits_while_the_only_host_starts_again_is_answered() -> None:
+    async def test() -> None:
+        async with remote_world() as w:
+            w.hosts[0].break_links()
+            await until(lambda: not w.proxy.workers.ready)
+            waits = w.proxy.submit("waits")
+            await w.hosts[0].stop()
+            await w.hosts[0].start()
+            assert await waits == b"waits"
+
+    asyncio.run(test())
+
+
+def test_proxies_share_the_workers_of_one_host() -> None:
+    async def test() -> None:
+        async with remote_world(proxies=3) as w:
+            texts = [f"t{each}" for each in range(100)]
+            answers = await asyncio.gather(*(proxy.ask(*texts) for proxy in w.proxies))
+            assert answers == [texts] * 3
+            assert len(w.hosts[0].workers) == 1
+
+    asyncio.run(test())
+
+
+def test_a_model_is_let_go_of_when_its_last_proxy_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    from shoal.serving.remote.host import shelf
+
+    monkeypatch.setattr(shelf, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(shelf, "TICK", 0.01)
+
+    async def test() -> None:
+        async with remote_world() as w:
+            assert await w.proxy.ask("a") == ["a"]
+            (workers,) = w.hosts[0].workers
+            await w.proxy.runner.drain()
+            await until(lambda: workers.stopped)
+
+    asyncio.run(test())
