@@ -13,11 +13,12 @@ import pytest
 
 from chaos.harness.accounts import scrape, sum_of
 from chaos.harness.campaign import Campaign, campaign
-from chaos.harness.footprint import all_workers
+from chaos.harness.footprint import alive, all_workers
 from chaos.harness.injectors import frozen, send, stopped, until
 from chaos.harness.models import echoed, ends, mixed, paced, right, still
 from chaos.harness.sizes import PATIENCE, size
 from support.faulty_models import faulty_model
+from support.processes import children
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(PATIENCE)]
 
@@ -48,6 +49,25 @@ def test_random_kills(tmp_path: Path) -> None:
         chaos.check_books()
         chaos.figures |= {"kills": kills, "retried": metric(chaos, "shoal_retries_total")}
         assert metric(chaos, "shoal_worker_restarts_total") == kills
+
+
+def test_forks(tmp_path: Path) -> None:
+    """Workers whose model has forked are killed and started anew: nobody waits, and what they forked ends with them."""
+    starts, forked = size(4, 500), list[int]()
+    faulty_model(tmp_path, "echo", workers=2)
+    with campaign("forks", tmp_path) as chaos:
+        chaos.warm(echoed("echo"))
+        chaos.spares = 1
+        with chaos.load(echoed("echo"), rate=50):
+            for _ in range(starts):
+                chaos.together(ends("echo", "fork", "ok", answers=["ok:fork"]))
+                (worker,) = [pid for pid in all_workers(chaos.pid) if children(pid)]
+                forked.extend(children(worker))
+                send(worker, signal.SIGKILL)
+                until(lambda: not alive(forked) and metric(chaos, "shoal_workers_ready") >= 2)
+        chaos.check_books()
+        chaos.figures["starts"] = starts
+        assert metric(chaos, "shoal_worker_restarts_total") == starts
 
 
 def test_hangs(tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def test_a_services_host_is_about_that_service():
     for other in ("/v2/models/rose/infer", "/v2/models/iris@other/infer", "/ns/other/v2/models/iris/infer"):
         with pytest.raises(NotFound):
             plain(other, fraud)
+    with pytest.raises(NotFound):
+        plain("/ns/default/v2/models/iris/infer", fraud)
     assert plain("/infer", "localhost") == "/infer"
 
 
@@ -127,6 +129,7 @@ def test_messages_say_it_by_metadata_or_host(name, metadata, meant):
         ("iris", {b"shoal-namespace": b""}),
         ("rose", {b"host": b"iris.models.example.org"}),
         ("iris", {b"host": b"iris.models.example.org", b"shoal-namespace": b"fraud"}),
+        ("iris", {b"host": b"iris.fraud.models.example.org", b"shoal-namespace": b"default"}),
     ],
 )
 def test_messages_that_contradict_themselves_find_nothing(name, metadata):

@@ -63,7 +63,7 @@ class Naming:
         if at is None or not (namespace or service):
             return segments
         name = within(segments[at], namespace) if namespace else segments[at]
-        return (*segments[:at], _of_host(name, service) if service else name, *segments[at + 1 :])
+        return (*segments[:at], _of_host(name, service, namespace) if service else name, *segments[at + 1 :])
 
     def name(self, name: str, metadata: Mapping[bytes, bytes]) -> str:
         """The address that a gRPC message's name means with this metadata; the host's service if it names none.
@@ -74,12 +74,12 @@ class Naming:
         service = self.service(metadata) if self.domain else ""
         if not name:
             return service
-        namespace = metadata.get(NAMESPACE)
+        namespace, said = metadata.get(NAMESPACE), ""
         if namespace is not None:
             said = namespace.decode("latin-1")
             _check_namespace(said)
             name = within(name, said)
-        return _of_host(name, service) if service else name
+        return _of_host(name, service, said) if service else name
 
     def service(self, headers: Mapping[bytes, bytes]) -> str:
         """The address of the service that a request's host is; "" if it is none.
@@ -109,11 +109,11 @@ def within(name: str, namespace: str) -> str:
     return address(plain, environment, namespace)
 
 
-def _of_host(name: str, service: str) -> str:
-    """The host's service, if that is what the name means; its environment may be said."""
+def _of_host(name: str, service: str, within_namespace: str) -> str:
+    """The host's service, if that is what the name means, in this namespace if one was said; its environment may be."""
     plain, environment, said = parse_address(name)
     wanted, _, namespace = parse_address(service)
-    if plain != wanted or ("@" in name and said != namespace):
+    if plain != wanted or ((within_namespace or "@" in name) and said != namespace):
         raise NotFound(f"this host has no model {name[:100]!a}", hint=f"it is the host of {service!r}")
     return address(plain, environment, namespace)
 
