@@ -1,15 +1,16 @@
 """TLS of our ports: 1.2 or later, certificates of clients if wanted, and new files without a restart.
 
-`server_context` gives one context for the life of a port. Whenever a client opens a handshake, and at most once a
-second, the files are looked at; if they have changed, this handshake and all later ones use what they hold now.
-Connections that are open stay as they are. New files that cannot be used are said once, and the last good ones go on.
+`server_context` gives one context for the life of a port; who connects asks `Followed` for one each time. Whenever a
+handshake begins, and at most once a second, the files are looked at; if they have changed, this handshake and all
+later ones use what they hold now. Connections that are open stay as they are. New files that cannot be used are said
+once, and the last good ones go on.
 """
 
 from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -76,8 +77,16 @@ def server_context(files: TlsFiles, protocols: Sequence[str], clock: Clock = mon
     Raises:
         ConfigError: a file is missing, cannot be read, is not what it should be, or is a key that others may read.
     """
-    outer = _context(files, protocols)
-    outer.sni_callback = _Current(files, protocols, outer, clock).choose
+    followed = Followed(files.all, lambda: _context(files, protocols), clock)
+    outer = followed.current()
+
+    def choose(handshake: ssl.SSLObject, name: str | None, outer: ssl.SSLContext) -> None:
+        """Called by OpenSSL in each handshake, whether the client has named a server or not."""
+        current = followed.current()
+        if current is not outer:
+            handshake.context = current
+
+    outer.sni_callback = choose
     return outer
 
 
@@ -93,7 +102,7 @@ def client_context(environ: Mapping[str, str]) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=authorities)
         if certificate is not None:
-            context.load_cert_chain(certificate, key, password=_no_passphrase)
+            context.load_cert_chain(certificate, key, password=no_passphrase)
     except (OSError, ValueError) as error:
         files = ", ".join(each for each in named if each is not None)
         hint = "SHOAL_CA, SHOAL_CERT and SHOAL_CERT_KEY name PEM files"
@@ -122,40 +131,47 @@ def peer_name(certificate: Mapping[str, Any] | None) -> str:
     return next((str(value) for key, value in subject if key == "commonName"), "")
 
 
-class _Current:
-    """The context of the newest good files."""
+class Followed:
+    """The context of the newest good files.
 
-    def __init__(self, files: TlsFiles, protocols: Sequence[str], first: ssl.SSLContext, clock: Clock) -> None:
+    Args:
+        files: looked at when the context is asked for, at most once a second.
+        make: makes a context of what they hold.
+        clock: monotonic seconds.
+
+    Raises:
+        ConfigError: `make` cannot.
+    """
+
+    def __init__(self, files: Sequence[Path], make: Callable[[], ssl.SSLContext], clock: Clock = monotonic) -> None:
         self._files = files
-        self._protocols = protocols
-        self._context = first
+        self._make = make
         self._clock = clock
-        self._seen = _state(files)
+        self._seen = self._state()
+        self._context = make()
         self._next = clock() + LOOK_SECONDS
 
-    def choose(self, handshake: ssl.SSLObject, name: str | None, outer: ssl.SSLContext) -> None:
-        """Called by OpenSSL in each handshake, whether the client has named a server or not."""
+    def current(self) -> ssl.SSLContext:
+        """The context for a connection that begins now."""
         if self._clock() >= self._next:
             self._look()
-        if self._context is not outer:
-            handshake.context = self._context
+        return self._context
 
     def _look(self) -> None:
         self._next = self._clock() + LOOK_SECONDS
-        seen = _state(self._files)
+        seen = self._state()
         if seen == self._seen:
             return
         self._seen = seen
         try:
-            self._context = _context(self._files, self._protocols)
+            self._context = self._make()
         except (ConfigError, OSError) as error:
             logger.error("new TLS files are not used, the last good ones go on: %s", error)
         else:
-            logger.info("new TLS files are used from now on", extra={"certificate": str(self._files.certificate)})
+            logger.info("new TLS files are used from now on", extra={"certificate": str(self._files[0])})
 
-
-def _state(files: TlsFiles) -> _State:
-    return tuple(_identity(path) for path in files.all)
+    def _state(self) -> _State:
+        return tuple(_identity(path) for path in self._files)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
@@ -177,7 +193,7 @@ def _context(files: TlsFiles, protocols: Sequence[str]) -> ssl.SSLContext:
     context.set_ciphers(CIPHERS)
     context.set_alpn_protocols(list(protocols))
     try:
-        context.load_cert_chain(files.certificate, files.key, password=_no_passphrase)
+        context.load_cert_chain(files.certificate, files.key, password=no_passphrase)
     except (ssl.SSLError, ValueError) as error:
         raise ConfigError(
             f"The TLS certificate {files.certificate} and key {files.key or files.certificate} cannot be used: "
@@ -220,7 +236,8 @@ def _check_readable(path: Path) -> None:
         raise ConfigError(told, hint="Check the path and its permissions.", field="tls_cert") from error
 
 
-def _no_passphrase() -> str:
+def no_passphrase() -> str:
+    """The `password` of keys: nobody is asked for one."""
     raise ValueError("the key has a passphrase")
 
 

@@ -406,4 +406,4 @@ def test_over_tcp_both_ends_show_a_certificate() -> None:
 
 
 def gateway(port: int, context: ssl.SSLContext) -> RemoteModels:
-    return RemoteModels(PeerList([f"localhost:{port}"], context), metrics=Metrics())
+    return RemoteModels(PeerList([f"localhost:{port}"], lambda: context), metrics=Metrics())

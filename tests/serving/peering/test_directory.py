@@ -57,7 +57,7 @@ def test_a_socket_that_was_replaced_is_another_one(tmp_path: Path) -> None:
 
 
 def test_a_list_is_what_it_says() -> None:
-    peers = PeerList(["one:8070", "[::1]:8071", " # two:1", ""], SAFE)
+    peers = PeerList(["one:8070", "[::1]:8071", " # two:1", ""], lambda: SAFE)
     peers.look()
     assert {(each.host, each.port) for each in peers.peers.values()} == {("one", 8070), ("::1", 8071)}
 
@@ -65,7 +65,7 @@ def test_a_list_is_what_it_says() -> None:
 @pytest.mark.parametrize("address", ["one", "one:", ":80", "one:0", "one:65536", "one:x", "one:-1"])
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ConfigError, match="not the address"):
-        PeerList([address], SAFE)
+        PeerList([address], lambda: SAFE)
 
 
 def test_connections_that_check_nobody_are_refused() -> None:
@@ -73,12 +73,12 @@ def test_connections_that_check_nobody_are_refused() -> None:
     careless.check_hostname = False
     careless.verify_mode = ssl.CERT_NONE
     with pytest.raises(ConfigError, match="certificates"):
-        PeerList(["one:1"], careless)
+        PeerList(["one:1"], lambda: careless)
 
 
 def test_a_file_is_read_again_when_it_changes_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "proxies"
-    peers = PeerList(file, SAFE)
+    peers = PeerList(file, lambda: SAFE)
     peers.look()
     assert peers.peers == {}
     file.write_text("one:1\n")

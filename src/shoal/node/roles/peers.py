@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -10,8 +11,8 @@ from shoal.core.errors import ConfigError
 from shoal.core.placement.rendezvous import Hosts
 from shoal.core.settings.node import NodeSettings
 from shoal.core.settings.split import SOCKET, PeerSettings, host_and_port
-from shoal.core.tls import TlsFiles, refuse_open_key, server_context
-from shoal.serving.peering.directory import Directory, PeerList, SocketFolder
+from shoal.core.tls import Followed, TlsFiles, no_passphrase, refuse_open_key, server_context
+from shoal.serving.peering.directory import Contexts, Directory, PeerList, SocketFolder
 
 PROTOCOL = "shoal"
 """What both sides say that they speak, by ALPN: a port that speaks anything else is found out in the handshake."""
@@ -108,14 +109,18 @@ def _server_context(peers: PeerSettings | None) -> ssl.SSLContext:
     return server_context(files, (PROTOCOL,))
 
 
-def _client_context(peers: PeerSettings | None) -> ssl.SSLContext:
-    """For a gateway: what its files hold at the start."""
+def _client_context(peers: PeerSettings | None) -> Contexts:
+    """For whoever connects: follows its files as they change."""
     peers = _needed(peers)
+    return Followed((peers.cert, peers.key, peers.authority), partial(_made, peers)).current
+
+
+def _made(peers: PeerSettings) -> ssl.SSLContext:
     try:
         refuse_open_key(peers.key)
         context = ssl.create_default_context(cafile=str(peers.authority))
-        context.load_cert_chain(peers.cert, peers.key)
-    except (OSError, ssl.SSLError) as error:
+        context.load_cert_chain(peers.cert, peers.key, password=no_passphrase)
+    except (OSError, ValueError) as error:
         raise ConfigError(f"the certificates of `peers` cannot be used: {error}", field="peers") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols([PROTOCOL])

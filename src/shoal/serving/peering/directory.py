@@ -23,6 +23,8 @@ SUFFIX = ".sock"
 LOOK_SECONDS = 0.2
 """How often a folder is looked at; a file of addresses less often."""
 FILE_SECONDS = 1.0
+Contexts = Callable[[], ssl.SSLContext]
+"""Gives the TLS context of the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,14 @@ class Peer:
         path: of its Unix socket, or "".
         host, port: otherwise.
         mark: another one when a socket of the same path is another one.
-        ssl_context: with our certificate, for TCP.
+        context: with our certificate, as it is when a connection is made; for TCP.
     """
 
     path: str = ""
     host: str = ""
     port: int = 0
     mark: int = 0
-    ssl_context: ssl.SSLContext | None = None
+    context: Contexts | None = None
 
     @property
     def address(self) -> str:
@@ -52,7 +54,8 @@ class Peer:
         if self.path:
             await loop.create_unix_connection(make, self.path)
         else:
-            await loop.create_connection(make, self.host, self.port, ssl=self.ssl_context)
+            context = self.context() if self.context is not None else None
+            await loop.create_connection(make, self.host, self.port, ssl=context)
 
 
 class Directory(Protocol):
@@ -139,17 +142,17 @@ class PeerList(_Watched):
 
     Args:
         addresses: the addresses, or the file.
-        ssl_context: with our certificate, and the authority of theirs.
+        context: with our certificate, and the authority of theirs; asked for with each connection.
 
     Raises:
         ConfigError: an address is none, or the connections would not be safe.
     """
 
-    def __init__(self, addresses: Sequence[str] | Path, ssl_context: ssl.SSLContext) -> None:
+    def __init__(self, addresses: Sequence[str] | Path, context: Contexts) -> None:
         super().__init__(FILE_SECONDS)
-        if ssl_context.verify_mode is not ssl.CERT_REQUIRED:
+        if context().verify_mode is not ssl.CERT_REQUIRED:
             raise ConfigError("proxies on other machines are reached over TLS that checks their certificates")
-        self._ssl_context = ssl_context
+        self._context = context
         self._file = addresses if isinstance(addresses, Path) else None
         self._seen: tuple[int, int, int] | None = None
         self._fixed = {} if isinstance(addresses, Path) else self._parse(addresses)
@@ -178,4 +181,4 @@ class PeerList(_Watched):
         host = host.removeprefix("[").removesuffix("]")
         if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ConfigError(f"{text[:80]!r} is not the address of a proxy", hint="write host:port", field="proxies")
-        return Peer(host=host, port=int(port), ssl_context=self._ssl_context)
+        return Peer(host=host, port=int(port), context=self._context)
