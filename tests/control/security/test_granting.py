@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.control.security.granting import check, manages, tenant_for
 from shoal.core.access import ANY, ROLES, Grant, Permission, Principal, expand
-from shoal.core.errors import PermissionDenied
+from shoal.core.errors import InvalidInput, PermissionDenied
 from shoal.core.keyring import KeyEntry, KeyRequest
 
 NAMES = st.sampled_from(["default", "fraud", ANY])
@@ -55,3 +56,19 @@ def test_only_an_administrator_chooses_a_tenant(holder: Principal) -> None:
         Permission.ADMIN in expand(each.permissions) and each.namespace == each.model == ANY for each in holder.grants
     )
     assert tenant_for(holder, asked) == ("gold" if everywhere else "own")
+
+
+def test_a_refusal_says_what_is_lacking_and_where() -> None:
+    holder = Principal("k", "k", (Grant(("owner",), "fraud"),))
+    with pytest.raises(PermissionDenied, match=r"you may not give manage on 'default'") as caught:
+        check(holder, KeyRequest(name="n", grants=(Grant(("viewer",), "fraud"), Grant(("viewer",)))))
+    assert (caught.value.field, bool(caught.value.hint)) == ("grants", True)
+    with pytest.raises(PermissionDenied, match=r"you may not give admin on 'fraud'"):
+        check(holder, KeyRequest(name="n", grants=(Grant(("admin",), "fraud"),)))
+
+
+def test_a_word_that_is_neither_role_nor_permission_is_told() -> None:
+    holder = Principal("k", "k", (Grant(("admin",), ANY),))
+    with pytest.raises(InvalidInput, match="'nothing' is neither") as caught:
+        check(holder, KeyRequest(name="n", grants=(Grant(("nothing",)),)))
+    assert (caught.value.field, bool(caught.value.hint)) == ("grants", True)

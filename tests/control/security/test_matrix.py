@@ -58,6 +58,7 @@ GET    /v1/routes/{address}                                      4 . . . . . . 1
 GET    /v1/desired                                               3 3 3 3 3 . . 1 3
 GET    /v1/feed                                                  3 3 3 3 3 . . 1 3
 PUT    /v1/nodes/{node}                                          3 3 3 3 3 . . 1 3
+POST   /v1/nodes/{node}/denied                                   3 3 3 3 3 . . 1 3
 GET    /v1/nodes                                                 3 3 3 3 3 . 3 1 3
 GET    /v1/access                                                3 3 3 3 3 . . 1 3
 GET    /v1/keys                                                  3 3 3 3 . . 3 1 .

@@ -54,7 +54,7 @@ class Desk:
         self._kinds: tuple[Authenticator, ...] = (own, *others)
         self._certified = certified or {}
         self._denials = denials
-        self._backoff = backoff or Backoff()
+        self._backoff = Backoff() if backoff is None else backoff
 
     @property
     def is_on(self) -> bool:
