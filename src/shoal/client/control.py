@@ -18,7 +18,7 @@ from shoal.client.control_link import CHUNK, ControlLink, Progress, Upload, segm
 from shoal.core import catalogue as words
 from shoal.core.access import AccessTable
 from shoal.core.errors import CorruptArtifact, NotFound
-from shoal.core.keyring import KeyEntry, KeyList, KeyRequest, NewKey, Verdict
+from shoal.core.keyring import DeniedBatch, KeyEntry, KeyList, KeyRequest, NewKey, Verdict
 from shoal.core.quotas import Usage
 from shoal.core.registry import DEFAULT_NAMESPACE, Manifest, Model, Namespace, NewVersion, StageMove, Version
 from shoal.core.routes import Feed, NodeStatus, Route
@@ -227,6 +227,10 @@ class ControlClient:
 
     def report(self, status: NodeStatus) -> None:
         self.link.do("PUT", f"/v1/nodes/{segment(status.node)}", body=status)
+
+    def denied(self, node: str, batch: DeniedBatch, again: str = "") -> None:
+        """Tell what a node has denied; a batch that is told again under the same key is recorded once."""
+        self.link.do("POST", f"/v1/nodes/{segment(node)}/denied", body=batch, again=again)
 
     def nodes(self) -> tuple[NodeStatus, ...]:
         return self.link.call("GET", "/v1/nodes", words.NodeList).nodes

@@ -115,17 +115,31 @@ class ControlLink:
         *,
         query: dict[str, object] | None = None,
         body: msgspec.Struct | Upload | None = None,
+        again: str = "",
     ) -> None:
-        """Ask for something that has no answer but success."""
-        self.ask(method, _target(path, query), body=body)
+        """Ask for something that has no answer but success; `again` as for `ask`."""
+        self.ask(method, _target(path, query), body=body, again=again)
 
-    def ask(self, method: str, target: str, *, body: msgspec.Struct | Upload | None = None, wait: float = 0.0) -> Reply:
+    def ask(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: msgspec.Struct | Upload | None = None,
+        wait: float = 0.0,
+        again: str = "",
+    ) -> Reply:
         """One request with its repetitions; the complete answer.
+
+        Args:
+            again: the idempotency key, where the same may be asked again later; by default a new one.
 
         Raises:
             ShoalError: as for `call`.
         """
         headers = self._headers(method, body)
+        if again:
+            headers["idempotency-key"] = again
         for attempt in range(self._retries.attempts + 1):
             try:
                 with self._response(method, target, headers, body, wait) as response:

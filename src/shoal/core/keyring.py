@@ -57,6 +57,40 @@ class KeyList(msgspec.Struct, frozen=True):
     keys: tuple[KeyEntry, ...]
 
 
+class Denied(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wanted at a data port and may not, as often as it came within a few seconds.
+
+    Attributes:
+        kind: code of the error that they got; `OTHERS` for all for which there was no place of their own.
+        who: id of the key, or whoever a token or certificate names; of a wrong key the id that it claims; "" if nobody
+            knows.
+        permission: what they would have needed; "" where nobody knows who asked.
+        namespace, model: of what; "" for no model in particular.
+        count: how often.
+        first, last: when; Unix seconds.
+        source: the address that the last one came from.
+    """
+
+    kind: str
+    who: str = ""
+    permission: str = ""
+    namespace: str = ""
+    model: str = ""
+    count: int = 1
+    first: float = 0.0
+    last: float = 0.0
+    source: str = ""
+
+
+OTHERS = "others"
+
+
+class DeniedBatch(msgspec.Struct, frozen=True):
+    """What a node has denied since it told last."""
+
+    attempts: tuple[Denied, ...]
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a look at the whole audit log has found.
 

@@ -16,6 +16,7 @@ from shoal.client.control import ControlClient
 from shoal.client.retry import Retries
 from shoal.core.access import AccessTable
 from shoal.core.errors import PermissionDenied, ShoalError, Unauthenticated, Unavailable
+from shoal.core.keyring import DeniedBatch
 from shoal.core.routes import Feed, NodeStatus, Route
 
 SECONDS = 5.0
@@ -61,6 +62,10 @@ class Asking:
     async def report(self, status: NodeStatus) -> None:
         """See `Control`."""
         await self._ask(lambda client: client.report(status))
+
+    async def denied(self, node: str, batch: DeniedBatch, again: str) -> None:
+        """Tell control what was denied here; `again` is the same for the same batch."""
+        await self._ask(lambda client: client.denied(node, batch, again))
 
     async def access(self) -> AccessTable:
         """Whom control lets in."""

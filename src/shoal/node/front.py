@@ -7,6 +7,7 @@ from collections.abc import Callable
 from google.protobuf.internal import api_implementation
 
 from shoal.core.errors import ConfigError
+from shoal.core.keyring import DeniedBatch
 from shoal.core.metrics import Metrics
 from shoal.core.ports import Models
 from shoal.core.settings.node import NodeSettings
@@ -14,6 +15,7 @@ from shoal.core.settings.tenants import DEFAULT, are_limited, limits_of
 from shoal.node.access import Access
 from shoal.node.asking import Asking
 from shoal.node.control import control_key
+from shoal.node.denials import Reporting
 from shoal.serving.gateway.application import Application
 from shoal.serving.gateway.endpoints.apps import Apps
 from shoal.serving.gateway.endpoints.rest import Expose
@@ -51,6 +53,7 @@ class Front:
         self._settings = settings
         self._asking = Asking(control, key=lambda: control_key(settings)) if control else None
         self._access = Access(settings, self._asking)
+        self._reporting = Reporting(self._access.guard.denials, self._send if self._asking else None)
         self._application = Application(
             models,
             metrics=metrics,
@@ -89,6 +92,7 @@ class Front:
             ConfigError: the port cannot be had, or the keys cannot be read.
         """
         self._access.start()
+        self._reporting.start()
         await self._listener.start()
 
     async def settled(self) -> None:
@@ -105,9 +109,14 @@ class Front:
         cut_off = await self._listener.stop(grace)
         await self._application.close()
         await self._access.stop()
+        await self._reporting.stop()
         if self._asking:
             self._asking.close()
         return not cut_off
+
+    async def _send(self, batch: DeniedBatch, key: str) -> None:
+        assert self._asking is not None
+        await self._asking.denied(self._settings.name, batch, key)
 
 
 def _quotas(settings: NodeSettings, metrics: Metrics) -> Quotas | None:

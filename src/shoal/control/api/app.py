@@ -38,6 +38,7 @@ from shoal.control.api.boundary import Boundary
 from shoal.control.api.feed import FeedWatch
 from shoal.control.api.replays import METHODS, Replays
 from shoal.control.audit.denials import Denials
+from shoal.control.audit.reported import Reported
 from shoal.control.control import Control
 from shoal.control.security.authenticating import Authenticator, KeyAuthenticator, OwnKey
 from shoal.control.security.backoff import Backoff
@@ -89,6 +90,7 @@ def create_app(
     app = api()
     app.state.desk = desk
     app.state.control = control
+    app.state.reported = Reported(registry.deny_many, clock=clock)
     app.state.uploads = anyio.CapacityLimiter(settings.uploads)
     app.state.watch = watch or FeedWatch(control.registry.position, settings.waiters)
     inner = Replays(_Announcing(app, app.state.watch), clock=clock)

@@ -13,13 +13,18 @@ from shoal.control.api.asking import TheControl
 from shoal.control.api.bodies import body
 from shoal.control.api.describing import answer, described
 from shoal.control.api.feed import MAX_WAIT_SECONDS, FeedWatch
+from shoal.control.audit.reported import Reported
 from shoal.control.control import NODE_SECONDS
+from shoal.control.registry.documents import MAX_NUMBER
 from shoal.core.catalogue import NodeList, RouteList
 from shoal.core.errors import InvalidInput
+from shoal.core.keyring import DeniedBatch
 from shoal.core.routes import Feed, NodeStatus, Route
 
 router = APIRouter(tags=["nodes"])
 
+MAX_DENIED = 1000
+DENIED = {"attempts": [{"kind": "permission_denied", "who": "KEY", "permission": "infer", "model": "iris", "count": 3}]}
 REPORT = {"node": "node-1", "url": "http://127.0.0.1:8080", "position": 3}
 
 
@@ -77,6 +82,24 @@ def report(
     if status.node != node:
         raise InvalidInput(f"the path names {node!a}, the body {status.node!a}", field="node")
     control.nodes.report(status)
+    return Response(status_code=204)
+
+
+@router.post("/v1/nodes/{node}/denied", **described(None, takes=DeniedBatch, example=DENIED, status=204))
+def denied(
+    request: Request,
+    node: Annotated[str, Path(max_length=200, description="Name of the node.", examples=["node-1"])],
+    batch: Annotated[DeniedBatch, Depends(body(DeniedBatch))],
+) -> Response:
+    """A node tells what it has denied at its data port; the audit log has it then."""
+    if len(batch.attempts) > MAX_DENIED:
+        raise InvalidInput(
+            f"more than {MAX_DENIED} attempts at once", hint="tell some of them as one", field="attempts"
+        )
+    if any(not 1 <= each.count <= MAX_NUMBER for each in batch.attempts):
+        raise InvalidInput("an attempt has a count of at least 1", field="attempts")
+    reported: Reported = request.app.state.reported
+    reported.record(node, batch.attempts)
     return Response(status_code=204)
 
 

@@ -18,7 +18,8 @@ BATCH = 1000
 
 
 class Noted(NamedTuple):
-    """An event of the transaction that is under way; `text` is the JSON of `detail`."""
+    """An event of the transaction that is under way; `text` is the JSON of `detail`, `actor` is somebody other than who
+    makes the transaction, or None."""
 
     action: str
     namespace: str
@@ -26,6 +27,7 @@ class Noted(NamedTuple):
     detail: dict[str, Any]
     text: str
     outcome: str
+    actor: str | None = None
 
 
 def append(connection: Connection, events: Sequence[Noted], at: float, actor: str, request: str) -> None:
@@ -35,11 +37,12 @@ def append(connection: Connection, events: Sequence[Noted], at: float, actor: st
     rows = []
     for each in events:
         number += 1
+        who = actor if each.actor is None else each.actor
         before = link(
             before,
-            Record(number, at, actor, each.action, each.namespace, each.subject, each.detail, each.outcome, request),
+            Record(number, at, who, each.action, each.namespace, each.subject, each.detail, each.outcome, request),
         )
-        row = {"id": number, "at": at, "actor": actor, "action": each.action, "namespace": each.namespace}
+        row = {"id": number, "at": at, "actor": who, "action": each.action, "namespace": each.namespace}
         told = {"subject": each.subject, "detail": each.text, "outcome": each.outcome, "request": request}
         rows.append({**row, **told, "hash": before})
     connection.execute(insert(schema.events), rows)

@@ -5,12 +5,15 @@ Events are numbered in the order in which they became true, because writers are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
 from shoal.control.audit.chain import Head, verify
+from shoal.control.audit.reported import Denial
 from shoal.control.registry import schema
 from shoal.control.registry.auditing import chained, head
-from shoal.control.registry.documents import load
+from shoal.control.registry.documents import check_text, load
 from shoal.control.registry.part import Detail, Part
 from shoal.control.registry.records import Event
 from shoal.control.registry.within import Reach, within
@@ -62,6 +65,13 @@ class EventsPart(Part):
         """Leave a record of what somebody wanted and may not."""
         with self._writing(actor) as writing:
             writing.note(action, namespace, subject, detail, "denied")
+
+    def deny_many(self, denials: Sequence[Denial], *, actor: str = "") -> None:
+        """Leave records of what others have wanted and may not, as `actor` tells; all of them, or none."""
+        with self._writing(actor) as writing:
+            for each in denials:
+                told = (each.action, each.namespace, each.subject, each.detail)
+                writing.note(*told, "denied", actor=check_text(each.actor, "actor"))
 
     def verify_audit(self, remembered: Head | None = None) -> Verdict:
         """Whether the whole record is what was written; `remembered` is a head that somebody has kept elsewhere."""

@@ -55,10 +55,12 @@ class Writing:
         subject: str = "",
         detail: Detail | None = None,
         outcome: Literal["done", "denied"] = "done",
+        *,
+        actor: str | None = None,
     ) -> None:
-        """Leave an event."""
+        """Leave an event; `actor` is who it was, if not whoever does all this."""
         told = detail or {}
-        self._events.append(Noted(action, namespace, subject, told, dump(told, Detail, "detail"), outcome))
+        self._events.append(Noted(action, namespace, subject, told, dump(told, Detail, "detail"), outcome, actor))
 
     def changed(self, kind: Kind, namespace: str, name: str = "", environment: str = "") -> None:
         """Tell the feed; the same thing twice in one transaction is told once."""

@@ -105,6 +105,7 @@ RULES: dict[str, Rule] = {
     "GET /v1/desired": Rule(W.EVERYWHERE, (P.NODE,)),
     "GET /v1/feed": Rule(W.EVERYWHERE, (P.NODE,)),
     "PUT /v1/nodes/{node}": Rule(W.EVERYWHERE, (P.NODE,)),
+    "POST /v1/nodes/{node}/denied": Rule(W.EVERYWHERE, (P.NODE,)),
     "GET /v1/nodes": Rule(W.EVERYWHERE, (P.ADMIN,)),
     "GET /v1/access": Rule(W.EVERYWHERE, (P.NODE,)),
     # keys and upkeep

@@ -23,11 +23,12 @@ from typing import Protocol
 from shoal.core import keys
 from shoal.core.access import AccessTable, KeyRecord, Permission, Principal, expand
 from shoal.core.clock import Clock, monotonic
-from shoal.core.errors import PermissionDenied, TooManyAttempts, Unauthenticated, Unavailable
+from shoal.core.errors import PermissionDenied, ShoalError, TooManyAttempts, Unauthenticated, Unavailable
 from shoal.core.ports import Models
 from shoal.serving.gateway.guard import credentials, needs
 from shoal.serving.gateway.guard.attempts import attempts, source_of
 from shoal.serving.gateway.guard.caller import Caller
+from shoal.serving.gateway.guard.denials import Denials
 from shoal.serving.gateway.guard.needs import About, Need
 from shoal.serving.gateway.guard.sight import Sight, unknown
 
@@ -81,6 +82,7 @@ class Guard:
     Attributes:
         on: whether anybody is asked for a credential.
         changes: how often the keys have changed.
+        denials: what was denied.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Guard:
         self._attempts = attempts(clock)
         self._known: dict[bytes | None, Caller] = {}
         self._pages: dict[bytes | None, Caller] = {}
+        self.denials = Denials(now=now)
 
     def replace(self, table: AccessTable) -> None:
         """Let in those of this table from now on, and nobody whom only an earlier one names.
@@ -129,7 +132,7 @@ class Guard:
             caller = self.who(asked, headers)
         tenant = caller.asks.get(name)
         if tenant is None:
-            self._check(caller, INFER, name)
+            self._check(asked, caller, INFER, name)
             tenant = caller.may_ask(name)
         return tenant
 
@@ -155,9 +158,11 @@ class Guard:
         caller = self.who(asked, headers)
         places = caller.where(need.any_of)
         if name:
-            self._check(caller, need.any_of, name)
+            self._check(asked, caller, need.any_of, name)
         elif not (places.everywhere if need.about is About.NODE else places):
-            raise _denied(caller, need.any_of, "in all namespaces" if need.about is About.NODE else "somewhere")
+            error = _denied(caller, need.any_of, "in all namespaces" if need.about is About.NODE else "somewhere")
+            self.denials.note(error, caller.principal.id, asked.peer(), need.any_of)
+            raise error
         return models if places.everywhere else Sight(models, places.__contains__)
 
     def glimpse(self, asked: Asked, headers: Headers, models: Models) -> Models:
@@ -165,7 +170,7 @@ class Guard:
         if not self.on:
             return models
         try:
-            places = self.who(asked, headers).where(needs.SEE)
+            places = self._who(asked, headers).where(needs.SEE)
         except (Unauthenticated, Unavailable):
             places = NOBODY.where(needs.SEE)
         return Sight(models, places.__contains__)
@@ -178,6 +183,13 @@ class Guard:
             TooManyAttempts: too many of those came from there.
             Unavailable: it is not known yet who is let in.
         """
+        try:
+            return self._who(asked, headers)
+        except Unauthenticated as error:
+            self.denials.note(error, _claimed(headers), asked.peer())
+            raise
+
+    def _who(self, asked: Asked, headers: Headers) -> Caller:
         if self._waiting:
             raise Unavailable("it is not known yet who may ask: control has not told", retry_after=1.0)
         value = credentials.presented(headers)
@@ -226,12 +238,13 @@ class Guard:
             raise ValueError("the API key has expired")
         return record.principal, record.expires
 
-    def _check(self, caller: Caller, any_of: tuple[Permission, ...], name: str) -> None:
+    def _check(self, asked: Asked, caller: Caller, any_of: tuple[Permission, ...], name: str) -> None:
         if name in caller.where(any_of):
             return
-        if name in caller.where(needs.SEE):
-            raise _denied(caller, any_of, f"on {name!r}")
-        raise unknown(name)
+        seen = name in caller.where(needs.SEE)
+        error: ShoalError = _denied(caller, any_of, f"on {name!r}") if seen else unknown(name)
+        self.denials.note(error, caller.principal.id, asked.peer(), any_of, name)
+        raise error
 
 
 def _is_usable(record: KeyRecord) -> bool:
@@ -243,6 +256,14 @@ def _is_usable(record: KeyRecord) -> bool:
         logger.warning("a key is not let in: %s", error, extra={"reason": record.id})
         return False
     return True
+
+
+def _claimed(headers: Headers) -> str:
+    """Whose key a credential seems to be; "" if it is none."""
+    try:
+        return keys.parse(credentials.text_of(credentials.presented(headers) or b""))
+    except ValueError:
+        return ""
 
 
 def _denied(caller: Caller, any_of: tuple[Permission, ...], where: str) -> PermissionDenied:
