@@ -66,3 +66,12 @@ def test_hidden_files_and_caches_are_left_out_wherever_they_lie() -> None:
         assert is_left_out(tuple(path.split("/"))), path
     for path in ("a.b", "a/b.", "pycache/a", "_/a"):
         assert not is_left_out(tuple(path.split("/"))), path
+
+
+@pytest.mark.parametrize("names", [("a", "a/"), ("a/", "a"), ("b/", "B/")])
+def test_folders_count_as_names_too(tmp_path: Path, names: tuple[str, str]) -> None:
+    members = [
+        Member(name, FOLDER) if name.endswith("/") else Member(name, FILE, 1, lambda: iter([b"x"])) for name in names
+    ]
+    with pytest.raises(InvalidInput, match=r"both a file and a folder|clashes"):
+        Staging(tmp_path, Budget()).take_all(members)

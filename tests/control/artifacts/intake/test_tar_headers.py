@@ -90,6 +90,7 @@ def test_kinds_are_told_in_words(kind: bytes, name: str, described: str) -> None
 
 def test_a_prefix_counts_where_the_format_has_one() -> None:
     assert parse(block(prefix=b"dir/sub")).name == "dir/sub/a"
+    assert parse(block(prefix=b"p")).name == "p/a"
     assert parse(block(prefix=b"p" * 155)).name == "p" * 155 + "/a"
     assert parse(block()).name == "a"
     for magic in (b"ustar  \0", bytes(8)):
