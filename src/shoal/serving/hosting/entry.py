@@ -158,18 +158,28 @@ def asleep_spec(key: Key, route: Route) -> ModelSpec:
 
 
 def slim(spec: ModelSpec) -> ModelSpec:
-    """What is kept of a model's spec while it is not in memory: there may be very many."""
+    """What is kept of a model's spec while it is not in memory: there may be very many.
+
+    Whether its requests may run twice is kept, as those who pass on the one that wakes it go by that.
+    """
     return _small(
         spec.name,
         version=spec.version,
         runtime=spec.runtime,
         placement=spec.placement,
         seconds=spec.limits.timeout_seconds,
+        pure=spec.pure,
     )
 
 
 def _small(
-    name: str, *, version: str, runtime: str, placement: Literal["dedicated", "shared"], seconds: float
+    name: str,
+    *,
+    version: str,
+    runtime: str,
+    placement: Literal["dedicated", "shared"],
+    seconds: float,
+    pure: bool = True,
 ) -> ModelSpec:
     limits = _LIMITS.get(seconds)
     if limits is None:
@@ -182,6 +192,7 @@ def _small(
         runtime=sys.intern(runtime),
         version=sys.intern(version),
         placement=placement,
+        pure=pure,
         batching=_BATCHING,
         limits=limits,
     )
