@@ -16,10 +16,13 @@ import pytest
 import requests
 
 from shoal.client import AsyncClient
+from shoal.client.control import ControlClient
 from support.certificates import Certificates
-from support.controls import clean
+from support.controls import clean, control_process
 from support.processes import workers
 from support.split import WHO, until
+from support.walking import deploy, push_oracle, ready, right
+from support.walking import until as wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
@@ -187,3 +190,48 @@ def test_hosts_on_other_machines_show_certificates_and_are_read_from_a_file(tmp_
 
     asyncio.run(main())
     assert proxy.process.poll() is None
+
+
+def test_a_registrys_models_run_at_hosts_roll_there_and_come_back_while_control_is_away(
+    tmp_path: Path, parts: list[Part]
+) -> None:
+    hosts, proxies, home = tmp_path / "hosts", tmp_path / "proxies", tmp_path / "home"
+
+    def host(name: str) -> Part:
+        words = ("worker", "--listen", f"unix:{hosts / name}.sock", "--name", name, "--control", control.url)
+        parts.append(Part(*words, "--home", home))
+        return parts[-1].ready()
+
+    with control_process(tmp_path / "control", "--trust") as control, ControlClient(control.url) as client:
+        one, two = host("one"), host("two")
+        place = f"unix:{proxies}/one.sock"
+        words = ("proxy", "--listen", place, "--workers-at", hosts, "--control", control.url, "--name", "p")
+        parts.append(proxy := Part(*words, "--home", home).ready())
+        words = ("gateway", "--registry", "--proxies-at", proxies, "--port", "0", "--control", control.url)
+        parts.append(gateway := Part(*words, "--home", home).ready())
+
+        def answer(model: str) -> str:
+            url = f"{gateway.url}/v2/models/{model}/predict_all"
+            told = requests.post(url, json={"inputs": ["x"]}, timeout=30).json()
+            return str(told.get("outputs", [told.get("error")])[0])
+
+        for name in ("service", "called"):
+            push_oracle(client, name, nonce="a")
+        client.move_stage("default", "service", "production", "1")
+        deploy(client, "service", replicas=3)
+        wait_until(lambda: ready(client, "service", 1, workers=4))  # two at each of the hosts
+        assert answer("service") == right("x", 1, "a")
+        assert answer("called") == right("x", 1, "a")
+        assert not proxy.pids()
+        push_oracle(client, "service", nonce="b")
+        client.move_stage("default", "service", "production", "2")
+        wait_until(lambda: answer("service") == right("x", 2, "b"))
+        url = f"{gateway.url}/v2/models/service/versions/1/predict_all"
+        assert requests.post(url, json={"inputs": ["x"]}, timeout=30).json()["outputs"] == [right("x", 1, "a")]
+        control.process.kill()
+        control.process.wait()
+        for lost in (one, two):
+            lost.process.kill()
+        host("one")
+        wait_until(lambda: answer("service") == right("x", 2, "b"))
+        wait_until(lambda: answer("called") == right("x", 1, "a"))

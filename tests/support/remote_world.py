@@ -45,6 +45,7 @@ class Workers(FakeWorkers):
         self.failure = ""
         self.held = self.stopped = False
         self.served: list[bytes] = []
+        self.resized: list[int] = []
         self.on_change: Callable[[], None] = lambda: None
         self.on_death: Callable[[str], None] = lambda reason: None
         self.spare = self if aside else Workers(1, aside=True)
@@ -58,6 +59,9 @@ class Workers(FakeWorkers):
             raise self.error
         self.ready = 1
         return LOADED
+
+    def resize(self, workers: int) -> None:
+        self.resized.append(workers)
 
     async def stop(self) -> None:
         self.stopped, self.ready = True, 0
@@ -115,7 +119,7 @@ class Host:
         self.server = WorkerHost(self.source, self._make or self._fake, name=self.path.stem, metrics=Metrics())
         await self.server.listen_unix(self.path)
 
-    def _fake(self, spec: ModelSpec) -> Workers:
+    def _fake(self, found: Found) -> Workers:
         self.workers.append(self.next)
         self.next = Workers()
         return self.workers[-1]

@@ -31,6 +31,7 @@ Examples:
 
   shoal worker models/ --listen unix:/run/shoal/workers/one.sock       for proxies of this machine
   shoal worker models/ --listen 0.0.0.0:9095 --config shoal.yaml       for proxies elsewhere, with certificates
+  shoal worker --listen 0.0.0.0:9095 --control http://ctl:8081 --config shoal.yaml   models of a registry
 """
 
 Config = Annotated[Path | None, typer.Option(help="Settings of the process (shoal.yaml).")]
@@ -169,7 +170,8 @@ def proxy(
 
 def worker(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Model files, model folders, or folders full of them.")
+        list[Path] | None,
+        typer.Argument(help="Model files, model folders, or folders full of them; none: what the registry knows."),
     ] = None,
     listen: Annotated[
         str | None, typer.Option(help="Where to listen for proxies: unix:PATH, or HOST:PORT with certificates.")
@@ -177,6 +179,9 @@ def worker(
     operations: Annotated[str | None, typer.Option(help="HOST:PORT of its own for health and metrics.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes per model.")] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of what it keeps (default: ~/.shoal).")] = None,
+    control: Annotated[
+        str | None, typer.Option(help="URL of the control to ask (default: the one of the home).")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="What proxies call it; another for each (default: the host's name).")
     ] = None,
@@ -198,6 +203,7 @@ def worker(
             "operations": operations,
             "workers": workers,
             "home": home,
+            "control": control,
             "name": name,
             "trust": trust or None,
         },

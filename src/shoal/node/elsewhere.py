@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from shoal.core.clock import monotonic
 from shoal.core.metrics import Metrics
 from shoal.core.model import ModelSpec
@@ -24,11 +26,22 @@ def crew_of(settings: NodeSettings, metrics: Metrics) -> Crew | None:
 
 
 def runner_elsewhere(
-    spec: ModelSpec, crew: Crew, *, instruments: Instruments, weight_of: WeightOf, named: bool = False
+    spec: ModelSpec,
+    crew: Crew,
+    *,
+    instruments: Instruments,
+    weight_of: WeightOf,
+    labels: tuple[str, str] | None = None,
+    spread: bool = False,
+    idle_seconds: float | None = None,
+    on_idle: Callable[[str], None] = lambda why: None,
 ) -> ModelRunner:
-    """A model version whose batches are run by these hosts."""
-    workers = RemoteWorkers(spec, crew, named=named)
-    runner = ModelRunner(spec, instruments=instruments, clock=monotonic, workers=workers, weight_of=weight_of)
+    """A model version whose batches are run by these hosts; see `RemoteWorkers` and `ModelRunner`."""
+    workers = RemoteWorkers(spec, crew, spread=spread, idle_seconds=idle_seconds)
+    runner = ModelRunner(
+        spec, instruments=instruments, clock=monotonic, workers=workers, labels=labels, weight_of=weight_of
+    )
     workers.on_scale = lambda ready: runner.dispatch.share(max(ready, 1))
     workers.on_aside = runner.dispatch.proceed_quarantine
+    workers.on_idle = on_idle
     return runner

@@ -7,7 +7,6 @@ A model without a service is told in the metrics under its pool's name: a node m
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,12 +18,12 @@ from shoal.core.clock import monotonic
 from shoal.core.errors import ConfigError
 from shoal.core.metrics import Metrics
 from shoal.core.model import ModelSpec
-from shoal.core.placement.devices import Card, Cards
 from shoal.core.routes import Route
-from shoal.core.service import Device
 from shoal.core.settings.node import GIB, NodeSettings, PoolSettings, default_memory, default_workers
 from shoal.core.settings.tenants import weight_of
 from shoal.node.confining import confiner_of
+from shoal.node.elsewhere import crew_of, runner_elsewhere
+from shoal.node.lenders import Lenders
 from shoal.node.pools import PoolInstruments
 from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
@@ -36,10 +35,10 @@ from shoal.serving.hosting.handle import Runner
 from shoal.serving.pool.confining.confiner import Cell
 from shoal.serving.pool.confining.needs import Needs
 from shoal.serving.pool.interpreters import worker_command
-from shoal.serving.pool.lending import Lend, Loan
 from shoal.serving.pool.pool import Pool
 from shoal.serving.pool.shared import SharedPool
 from shoal.serving.pool.sharing import SharedSettings
+from shoal.serving.remote import Crew
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +57,7 @@ class Hosts:
     def __init__(self, settings: NodeSettings, metrics: Metrics) -> None:
         self._settings = settings
         self.confiner = confiner_of(settings, metrics)
+        self._crew = crew_of(settings, metrics)
         self._instruments = Instruments(metrics)
         self._pool_instruments = PoolInstruments(metrics)
         self._cache_families = CacheFamilies(metrics)
@@ -65,17 +65,17 @@ class Hosts:
         self._weight_of = weight_of(settings.tenants)
         self._pools: dict[tuple[str, str], SharedPool] = {}
         self._starting: set[asyncio.Task[None]] = set()
-        self._cards = Cards(
-            Card(id=each.id, memory_bytes=each.memory, kind=each.kind, model=each.model) for each in settings.devices
-        )
-        self._holders = itertools.count(1)
+        self._lenders = Lenders(settings)
 
     async def start(self) -> None:
-        """Start the shared pools; return when each has a worker.
+        """Start the shared pools, unless workers are elsewhere; return when each has a worker.
 
         Raises:
             NotReady: workers cannot be started here.
         """
+        if self._crew is not None:
+            await self._crew.start()
+            return
         await asyncio.gather(*(self._pool(name, "").start() for name in self._settings.pools))
 
     async def stop(self) -> None:
@@ -83,6 +83,8 @@ class Hosts:
         for task in self._starting:
             task.cancel()
         await asyncio.gather(*self._starting, *(pool.stop() for pool in self._pools.values()), return_exceptions=True)
+        if self._crew is not None:
+            await self._crew.close()
         if self.confiner is not None:
             self.confiner.close()
 
@@ -92,7 +94,12 @@ class Hosts:
         Raises:
             ConfigError: it asks for a pool that this node does not have.
         """
-        runner = self._seated(spec, route, on_evicted) if spec.placement == "shared" else self._dedicated(spec, route)
+        if self._crew is not None:
+            runner = self._elsewhere(self._crew, spec, route, on_evicted)
+        elif spec.placement == "shared":
+            runner = self._seated(spec, route, on_evicted)
+        else:
+            runner = self._dedicated(spec, route)
         return self._cached(runner, spec, route)
 
     def shrink(self, small: bool) -> None:
@@ -106,7 +113,9 @@ class Hosts:
     def _dedicated(self, spec: ModelSpec, route: Route) -> ModelRunner:
         if variables := self._settings.worker_variables:
             spec = msgspec.structs.replace(spec, environment={**spec.environment, **variables})
-        workers = Pool(spec, clock=monotonic, lend=self._lender(spec, route.service.device), confiner=self.confiner)
+        workers = Pool(
+            spec, clock=monotonic, lend=self._lenders.lend(spec.name, route.service.device), confiner=self.confiner
+        )
         return ModelRunner(
             spec, instruments=self._instruments, clock=monotonic, workers=workers, weight_of=self._weight_of
         )
@@ -122,6 +131,21 @@ class Hosts:
             workers=seat,
             labels=labels,
             weight_of=self._weight_of,
+        )
+
+    def _elsewhere(self, crew: Crew, spec: ModelSpec, route: Route, on_evicted: Callable[[str], None]) -> ModelRunner:
+        """Workers of its own at each host, also for a model that would have a seat here: it is let go of like one."""
+        pool = self._settings.pools.get(spec.pool)
+        idle = pool.idle_seconds if pool and spec.placement == "shared" and not spec.pinned else None
+        return runner_elsewhere(
+            spec,
+            crew,
+            instruments=self._instruments,
+            weight_of=self._weight_of,
+            labels=(f"pool:{spec.pool}", "") if route.implicit else None,
+            spread=True,
+            idle_seconds=idle,
+            on_idle=on_evicted,
         )
 
     def _pool_of(self, spec: ModelSpec) -> SharedPool:
@@ -173,18 +197,6 @@ class Hosts:
 
     def _asks_for_network(self, pool: str) -> bool | None:
         return self._settings.pools[pool].network or None
-
-    def _lender(self, spec: ModelSpec, device: Device | None) -> Lend | None:
-        if device is None:
-            return None
-        wanted = device
-
-        def lend() -> Loan:
-            holder = f"{spec.name}/{next(self._holders)}"
-            grant = self._cards.take(holder, wanted)
-            return Loan(grant.variables, lambda: self._cards.release(holder))
-
-        return lend
 
     def _cached(self, runner: ModelRunner, spec: ModelSpec, route: Route) -> Runner:
         cache = route.service.cache

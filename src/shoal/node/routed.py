@@ -8,18 +8,14 @@ home/services/              further files that services asked for
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
-from shoal.control.artifacts.blobs import BlobSource
 from shoal.control.artifacts.cache import ArtifactCache
 from shoal.control.environments.environments import Environments
 from shoal.control.folder import Problem
 from shoal.core.clock import monotonic
-from shoal.core.errors import ConfigError
 from shoal.core.metrics import Metrics
 from shoal.core.routes import NodeStatus
 from shoal.core.settings.node import NodeSettings
@@ -28,6 +24,7 @@ from shoal.node.apps import Apps, FollowingApps
 from shoal.node.asking import Asking
 from shoal.node.control import FoundControl, OwnControl, control_key, home_folder
 from shoal.node.hosts import Hosts
+from shoal.node.keeping import Blobs, file_name, lock
 from shoal.node.memory import used_of
 from shoal.node.preparing import Preparing
 from shoal.node.pressure import PressureWatch
@@ -68,11 +65,13 @@ class Routed:
         self.problems: Sequence[Problem] = ()
         self._own = OwnControl(settings) if own_control and not settings.control else None
         self._found = FoundControl(settings)
-        self._folder = home_folder(settings, "nodes", _file_name(settings.name))
-        self._lock = _lock(self._folder, settings.name)
+        self._folder = home_folder(settings, "nodes", file_name(settings.name))
+        self._lock = lock(self._folder, settings.name)
         self._state = RouteState(self._folder / "routes.db")
         self._asking = Asking(lambda: self.control_url, settings.environments, key=lambda: control_key(settings))
-        self._cache = ArtifactCache(home_folder(settings, "cache"), _Source(self, settings), settings.cache)
+        self._cache = ArtifactCache(
+            home_folder(settings, "cache"), Blobs(settings, lambda: self.control_url), settings.cache
+        )
         self._preparing = Preparing(
             self._cache, Environments(home_folder(settings, "environments")), settings.folder / "services"
         )
@@ -159,52 +158,3 @@ class Routed:
         return NodeStatus(
             node=self.settings.name, url=url, position=self._state.position, services=self.models.status()
         )
-
-
-class _Source:
-    """The artifact store: the one that the settings name, else control, wherever it is now."""
-
-    def __init__(self, owner: Routed, settings: NodeSettings) -> None:
-        self._owner = owner
-        self._store: BlobSource | None = None
-        self._url = ""
-        self._artifacts = settings.artifacts
-
-    def open(self, sha256: str):  # type: ignore[no-untyped-def]
-        return self._source().open(sha256)
-
-    def _source(self) -> BlobSource:
-        if self._artifacts:
-            if self._store is None:
-                from shoal.control.artifacts import open_store
-
-                self._store = open_store(self._artifacts)
-            return self._store
-        if self._store is None or self._url != self._owner.control_url:
-            from shoal.control.artifacts.http_source import HttpSource
-
-            self._url = self._owner.control_url
-            key = control_key(self._owner.settings)
-            self._store = HttpSource(self._url, headers={"authorization": f"Bearer {key}"} if key else None)
-        return self._store
-
-
-def _file_name(name: str) -> str:
-    """A node's name as a folder's."""
-    return "".join(each if each.isalnum() or each in "-_." else "_" for each in name).lstrip(".") or "node"
-
-
-def _lock(folder: Path, name: str) -> int:
-    """Nobody else may use the folder while this is open.
-
-    Raises:
-        ConfigError: somebody does.
-    """
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        hint = "give this one another name: --name, or SHOAL_NAME"
-        raise ConfigError(f"a node {name!r} runs on this home already", hint=hint, field="name") from None
-    return descriptor

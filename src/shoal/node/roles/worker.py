@@ -15,12 +15,14 @@ from shoal.core.model import ModelSpec
 from shoal.core.settings.node import NodeSettings
 from shoal.monitor.exposition import expose
 from shoal.node.confining import confiner_of
+from shoal.node.lenders import Lenders
 from shoal.node.roles.operations import Operations
 from shoal.node.roles.peers import listen
 from shoal.node.roles.sources import FileSource, HostSource
 from shoal.serving.hosting.folder import FolderModels
 from shoal.serving.pool.pool import Pool
 from shoal.serving.remote import WorkerHost
+from shoal.serving.remote.host.shelf import Found
 from shoal.serving.remote.messages import Wanted
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class WorkerNode:
         self.settings = settings
         self.metrics = Metrics()
         self._confiner = confiner_of(settings, self.metrics)
+        self._lenders = Lenders(settings)
         self._source: HostSource = _source(settings, paths)
         self._host = WorkerHost(self._source, self._make, name=settings.name, metrics=self.metrics)
         self._loaded = False
@@ -91,8 +94,10 @@ class WorkerNode:
         else:
             stock.kept = True
 
-    def _make(self, spec: ModelSpec) -> Pool:
-        return Pool(self._source.adjusted(spec), clock=monotonic, confiner=self._confiner)
+    def _make(self, found: Found) -> Pool:
+        spec = self._source.adjusted(found.spec)
+        lend = self._lenders.lend(spec.name, found.device)
+        return Pool(spec, clock=monotonic, lend=lend, confiner=self._confiner)
 
     def _own(self) -> tuple[bytes, bytes]:
         return expose(self.metrics)
@@ -114,4 +119,8 @@ def _never(spec: ModelSpec) -> NoReturn:
 
 
 def _source(settings: NodeSettings, paths: Sequence[Path]) -> HostSource:
-    return FileSource(settings, paths)
+    if paths:
+        return FileSource(settings, paths)
+    from shoal.node.roles.registered import RegistrySource
+
+    return RegistrySource(settings)

@@ -1,7 +1,7 @@
 """The messages between proxies and hosts of workers: few, frozen, typed, each with an explicit tag.
 
-From a proxy: `Hello` (first), `Open`, `Close`, `Run` with bodies, `Ping`. From a host: `Welcome` (first), `Opened`,
-`Refused`, `Slots`, `Ran` with answers, `Lost`, `Died`, `State`.
+From a proxy: `Hello` (first), `Open`, `Close`, `Scale`, `Run` with bodies, `Ping`. From a host: `Welcome` (first),
+`Opened`, `Refused`, `Slots`, `Ran` with answers, `Lost`, `Died`, `State`.
 
 Clocks are not shared: a deadline travels as the seconds that are left. A model has a number of the proxy's, for one
 connection. `Hello` and `Welcome` stay as they are in every version of the protocol.
@@ -37,13 +37,11 @@ class Wanted(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         name, version: as the proxy serves it.
         mark: what it is made of, see `marks`: a host that has something else of this name must not run it.
-        named: the version was named by the caller, not chosen by a service.
     """
 
     name: str
     version: str
     mark: str
-    named: bool = False
 
 
 class Open(msgspec.Struct, frozen=True, array_like=True, tag="open"):
@@ -57,6 +55,13 @@ class Close(msgspec.Struct, frozen=True, array_like=True, tag="close"):
     """Nothing more will come for the model of this number."""
 
     model: Count
+
+
+class Scale(msgspec.Struct, frozen=True, array_like=True, tag="scale"):
+    """Have so many workers for this model; the host goes by the proxy that asks for most."""
+
+    model: Count
+    workers: Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, tag="run"):
@@ -154,7 +159,7 @@ class State(msgspec.Struct, frozen=True, array_like=True, tag="state"):
     draining: bool = False
 
 
-ToHost = Hello | Open | Close | Run | Ping
+ToHost = Hello | Open | Close | Scale | Run | Ping
 FromHost = Welcome | Opened | Refused | Slots | Ran | Lost | Died | State
 
 encode = msgspec.msgpack.Encoder().encode

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
-from shoal.core.errors import Conflict, NotFound, NotReady, ShoalError
-from shoal.core.ipc.messages import Done, Loaded
+from shoal.core.errors import NotReady
+from shoal.core.ipc.messages import Loaded
 from shoal.core.model import ModelSpec
 from shoal.serving.peering.connection import ProtocolError
 from shoal.serving.pool.jobs import Job, Loss
 from shoal.serving.remote import messages
-from shoal.serving.remote.accounts import Account, blames_job, next_of
+from shoal.serving.remote.accounts import blames_job, next_of
 from shoal.serving.remote.crew import Crew
 from shoal.serving.remote.link import Link
 from shoal.serving.remote.marks import mark_of
-from shoal.serving.remote.messages import Died, Lost, Opened, Ran, Refused, Run, Slots
+from shoal.serving.remote.messages import Died, Lost, Opened, Ran, Refused, Slots
+from shoal.serving.remote.seat import Aside, Seat, fits, is_other
 
 logger = logging.getLogger(__name__)
 
@@ -40,46 +41,23 @@ def _nothing() -> None:
     return
 
 
-class Seat(Account[Job]):
-    """A model at one host.
-
-    Attributes:
-        link: to the host.
-        opened: the host has the model.
-        failure: why the host has no worker for it, or "".
-        refusal: why the host does not run it; None: it does, or has not said yet.
-        again: when it is asked again.
-    """
-
-    def __init__(self, link: Link) -> None:
-        super().__init__()
-        self.link = link
-        self.closed = not link.usable
-        self.opened = False
-        self.failure = ""
-        self.refusal: ShoalError | None = None
-        self.again = 0.0
-
-    @property
-    def hopeful(self) -> bool:
-        """Whether the host runs the model, or sees to it that workers are there again."""
-        return self.opened and not self.closed and not self.failure
-
-
 class RemoteWorkers:
     """See the module; implements `batching.workers.ModelWorkers`.
 
     Args:
         spec: the model version.
         crew: the hosts.
-        named: the version was named by the caller; see `messages.Wanted`.
+        spread: how many workers there are is for the proxy to say (`resize`), and they are spread over the hosts; else
+            each host has as many as its own settings say.
+        idle_seconds: after so long without a batch `on_idle` is told; None: never.
 
     Attributes:
         on_scale: called with the number of ready workers when it has changed.
         on_aside: called when `spare.free` may have grown.
+        on_idle: called with a sentence when nobody has used the model for `idle_seconds`.
     """
 
-    def __init__(self, spec: ModelSpec, crew: Crew, *, named: bool = False) -> None:
+    def __init__(self, spec: ModelSpec, crew: Crew, *, spread: bool = False, idle_seconds: float | None = None) -> None:
         self.spec = spec
         self.free = self.ready = 0
         self.on_room: Callable[[], None] = _nothing
@@ -87,11 +65,15 @@ class RemoteWorkers:
         self.on_death: Callable[[str], None] = lambda reason: None
         self.on_scale: Callable[[int], None] = lambda workers: None
         self.on_aside: Callable[[], None] = _nothing
+        self.on_idle: Callable[[str], None] = lambda why: None
         self.loaded: Loaded | None = None
         self.failure = ""
         self.spare = Aside(self)
         self._crew = crew
-        self._named = named
+        self._spread = spread
+        self._wished = spec.limits.workers
+        self._idle_seconds = idle_seconds
+        self._used = crew.clock()
         self._number = 0
         self._mark = ""
         self._seats: dict[Link, Seat] = {}
@@ -125,7 +107,9 @@ class RemoteWorkers:
             self._started = None
 
     def resize(self, workers: int) -> None:
-        """How many workers there are is each host's own to say."""
+        """Have so many workers on all hosts together, one at least on each; without `spread` nothing happens."""
+        self._wished = workers
+        self._scale()
 
     def processes(self) -> list[int]:
         """None of this machine."""
@@ -166,6 +150,7 @@ class RemoteWorkers:
         if self._started is not None and not self._started.done():
             self._started.set_exception(NotReady(f"model {self.spec.name!r} was stopped"))
         self.on_room = self.on_change = self.on_aside = _nothing
+        self.on_idle = lambda why: None
         self.on_death, self.on_scale = lambda reason: None, lambda workers: None
 
     # What the crew tells
@@ -177,12 +162,14 @@ class RemoteWorkers:
     def considered(self, link: Link) -> None:
         if (seat := self._seats.get(link)) is not None:
             seat.closed = not link.usable
+            self._scale()
             self._count()
 
     def parted(self, link: Link) -> None:
         seat = self._seats.pop(link, None)
         if seat is not None:
             self._drop(seat, None)
+            self._scale()
             self._count()
 
     def opened(self, link: Link, opened: Opened) -> None:
@@ -190,6 +177,7 @@ class RemoteWorkers:
             return
         seat.refusal, seat.opened = None, True
         self.loaded = opened.loaded
+        self._scale()
         if self._started is not None and not self._started.done():
             self._started.set_result(opened.loaded)
 
@@ -198,7 +186,7 @@ class RemoteWorkers:
             return
         error = seat.refusal = refused.error.to_error()
         logger.warning("host %s does not run %s: %s", link.name, self.spec.name, error.message)
-        seat.again = self._crew.clock() + (ASK_AGAIN if _is_other(error) else LOAD_AGAIN)
+        seat.again = self._crew.clock() + (ASK_AGAIN if is_other(error) else LOAD_AGAIN)
         seat.slots = seat.workers = 0
         seat.opened = False
         self._count()
@@ -214,7 +202,7 @@ class RemoteWorkers:
         job = seat.job(ran.id) if seat is not None else None
         if seat is None or job is None:
             return
-        if not _fits(ran.done, len(job.calls), len(payload)):
+        if not fits(ran.done, len(job.calls), len(payload)):
             raise ProtocolError("an answer that does not fit its batch")
         self._end(seat, ran.id)
         job.owner.done(job, ran.done, payload)
@@ -235,6 +223,7 @@ class RemoteWorkers:
                 seat.again = now + LOAD_AGAIN
                 self._open(seat)
         self._give_up()
+        self._look_for_idleness(now)
         if self.ready or any(each.hopeful for each in self._seats.values()):
             self._lonely_since = None
         elif self._lonely_since is None:
@@ -253,30 +242,25 @@ class RemoteWorkers:
         return self._seats.values()
 
     def _open(self, seat: Seat) -> None:
-        wanted = messages.Wanted(self.spec.name, self.spec.version, self._mark, self._named)
+        wanted = messages.Wanted(self.spec.name, self.spec.version, self._mark)
         seat.link.send(messages.Open(self._number, wanted))
 
+    def _scale(self) -> None:
+        """Spread the workers over the hosts that have the model."""
+        seats = [each for each in self._seats.values() if each.opened and not each.closed]
+        if self._spread and seats:
+            share = max(1, -(-self._wished // len(seats)))
+            for seat in seats:
+                seat.scale(self._number, share)
+
+    def _look_for_idleness(self, now: float) -> None:
+        if self._idle_seconds is not None and self.ready and now - self._used >= self._idle_seconds:
+            self._used = now
+            self.on_idle(f"nobody used it for {self._idle_seconds:g} seconds")
+
     def _send(self, seat: Seat, job: Job, *, aside: bool) -> None:
-        calls, now = job.calls, self._crew.clock()
-        number = self._crew.batch(self, seat.link)
-        bodies = [call.body for call in calls]
-        lengths = [len(body) for body in bodies]
-        run = Run(
-            number,
-            self._number,
-            job.rows,
-            job.max_size,
-            aside,
-            bytes([call.format for call in calls]),
-            lengths,
-            [call.json_length for call in calls],
-            [call.deadline - now for call in calls],
-        )
-        if aside:
-            seat.aside[number] = job
-        else:
-            seat.begin(number, job, job.rows)
-        seat.link.run_batch(run, [body for body in bodies if body], sum(lengths))
+        self._used = now = self._crew.clock()
+        seat.send(self._crew.batch(self, seat.link), self._number, job, now, aside=aside)
 
     def _end(self, seat: Seat, number: int) -> None:
         """A batch has its outcome: there is room, before anybody is told of it."""
@@ -328,7 +312,7 @@ class RemoteWorkers:
         errors = [each for each in refusals if each is not None]
         if len(errors) < len(refusals):
             return
-        if any(_is_other(each) for each in errors) and self._crew.clock() < self._patient_until:
+        if any(is_other(each) for each in errors) and self._crew.clock() < self._patient_until:
             return
         self._started.set_exception(errors[0])
 
@@ -337,35 +321,3 @@ class RemoteWorkers:
             self._idle.clear()
         else:
             self._idle.set()
-
-
-class Aside:
-    """The quarantine workers of all hosts as one, that takes one job at a time; a `batching.workers.Taker`."""
-
-    def __init__(self, workers: RemoteWorkers) -> None:
-        self._workers = workers
-
-    @property
-    def free(self) -> int:
-        """1 if it can be given a job, else 0."""
-        return 0 if any(each.aside for each in self._workers.seats) or self._best() is None else 1
-
-    def send(self, job: Job) -> None:
-        """Run the job, alone. It must be free."""
-        seat = self._best()
-        assert seat is not None
-        self._workers.send_aside(seat, job)
-
-    def _best(self) -> Seat | None:
-        open_seats = [each for each in self._workers.seats if not each.closed and each.opened]
-        return min(open_seats, key=lambda each: len(each.jobs), default=None)
-
-
-def _is_other(error: ShoalError) -> bool:
-    """Whether a host has refused a model because it has not the files of the proxy: that may change any moment."""
-    return isinstance(error, NotFound | Conflict)
-
-
-def _fits(done: Done, calls: int, size: int) -> bool:
-    columns: Sequence[Sequence[int]] = (done.statuses, done.lengths, done.json_lengths)
-    return all(len(each) == calls for each in columns) and sum(done.lengths) == size and min(done.lengths) >= 0

@@ -31,6 +31,7 @@ from shoal.serving.remote.messages import (
     Ran,
     Refused,
     Run,
+    Scale,
     Slots,
     Welcome,
 )
@@ -131,6 +132,9 @@ class Guest:
             self._want(message)
         elif isinstance(message, Close):
             self._close(message.model)
+        elif isinstance(message, Scale):
+            if (stock := self._open.get(message.model)) is not None:
+                stock.scale(self, message.workers)
         elif isinstance(message, Ping):
             self.connection.send(self._host.state())
 

@@ -16,6 +16,7 @@ from shoal.core.clock import Clock
 from shoal.core.errors import ShoalError
 from shoal.core.metrics import Metrics
 from shoal.core.model import ModelSpec
+from shoal.core.service import Device
 from shoal.core.tasks import Tasks
 from shoal.serving.remote.host.stock import Stock, Workers
 from shoal.serving.remote.messages import Wanted
@@ -34,10 +35,12 @@ class Found:
     Attributes:
         spec: as it is to be run.
         release: lets go of the files.
+        device: what each of its workers needs of the machine's accelerators.
     """
 
     spec: ModelSpec
     release: Callable[[], None] = lambda: None
+    device: Device | None = None
 
 
 class Source(Protocol):
@@ -54,7 +57,7 @@ class Source(Protocol):
         ...
 
 
-MakeWorkers = Callable[[ModelSpec], Workers]
+MakeWorkers = Callable[[Found], Workers]
 
 
 class Shelf:
@@ -115,7 +118,7 @@ class Shelf:
         found = await self._source.find(wanted)
         try:
             async with self._gate:
-                stock = Stock(self._make(found.spec), clock=self._clock, on_death=self._counts_deaths(wanted))
+                stock = Stock(self._make(found), clock=self._clock, on_death=self._counts_deaths(wanted))
                 await stock.start()
         except BaseException:
             found.release()

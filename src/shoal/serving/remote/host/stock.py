@@ -39,6 +39,8 @@ class Workers(Protocol):
 
     async def start(self, *, all_ready: bool = False) -> Loaded: ...
 
+    def resize(self, workers: int) -> None: ...
+
     def send(self, job: Job) -> None: ...
 
     async def stop(self) -> None: ...
@@ -106,6 +108,7 @@ class Stock:
         self._on_death = on_death
         self._users: dict[User, float] = {}
         self._told: dict[User, tuple[int, int, str]] = {}
+        self._wishes: dict[User, int] = {}
         self._waiting: deque[Errand] = deque()
         self._suspects: deque[Errand] = deque()
         self._running: set[Errand] = set()
@@ -151,12 +154,21 @@ class Stock:
         """A proxy sends no more; what of it waits is dropped, as nobody wants the answer."""
         self._users.pop(user, None)
         self._told.pop(user, None)
+        if self._wishes.pop(user, None) is not None and self._wishes:
+            self.workers.resize(max(self._wishes.values()))
         for line in (self._waiting, self._suspects):
             for errand in [each for each in line if each.user is user]:
                 line.remove(errand)
         if not self._users:
             self.idle_since = self._clock()
         self.tell()
+
+    def scale(self, user: User, workers: int) -> None:
+        """A proxy wants so many workers; who wants most has them."""
+        before = max(self._wishes.values(), default=0)
+        self._wishes[user] = workers
+        if (now := max(self._wishes.values())) != before:
+            self.workers.resize(now)
 
     def run(self, errand: Errand) -> None:
         """Take a batch over: its proxy is told of its end."""
