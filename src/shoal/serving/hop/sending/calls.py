@@ -168,10 +168,8 @@ class Calls:
         )
 
     def _send(self, pending: Pending, link: Link) -> None:
-        obstacle = self._sender.obstacle(pending, link)
-        if obstacle is None:
-            self._sender.send(pending, link, int(pending.rationed))
-        else:
+        obstacle = self._sender.send(pending, link, int(pending.rationed))
+        if obstacle is not None:
             self._unserved(pending, obstacle)
 
     def _again(self, pending: Pending, error: ShoalError, refused_by: Link | None = None) -> None:

@@ -36,9 +36,11 @@ class Sender:
             return TooLarge(f"the body is larger than the {self._frame_bytes} bytes that a proxy takes")
         return None
 
-    def send(self, pending: Pending, link: Link, attempt: int) -> None:
-        """Send a call that nothing keeps from it; `attempt` is told to the proxy."""
+    def send(self, pending: Pending, link: Link, attempt: int) -> ShoalError | None:
+        """Send a call, unless there is an obstacle, which is returned; `attempt` is told to the proxy."""
         call, target = pending.call, pending.target
+        if link.full or len(call.body) > self._frame_bytes:
+            return self.obstacle(pending, link)
         pending.link = link
         pending.sent += 1
         pending.number = number = link.number()
@@ -58,6 +60,7 @@ class Sender:
             attempt,
         )
         link.send(submit, call.body)
+        return None
 
     def leave(self, pending: Pending) -> None:
         """Take a call from its proxy, which knows that already."""
