@@ -36,6 +36,8 @@ class Workers(FakeWorkers):
     Attributes:
         served: bodies of all calls, in the order in which they came.
         error: why it cannot be loaded.
+        slow: loading lasts until this is set.
+        resized: the numbers of workers that were asked for.
     """
 
     def __init__(self, slots: int = 2, *, error: ShoalError | None = None, aside: bool = False) -> None:
@@ -44,6 +46,7 @@ class Workers(FakeWorkers):
         self.ready = 0
         self.failure = ""
         self.held = self.stopped = False
+        self.slow: asyncio.Event | None = None
         self.served: list[bytes] = []
         self.resized: list[int] = []
         self.on_change: Callable[[], None] = lambda: None
@@ -57,6 +60,8 @@ class Workers(FakeWorkers):
     async def start(self, *, all_ready: bool = False) -> Loaded:
         if self.error:
             raise self.error
+        if self.slow:
+            await self.slow.wait()
         self.ready = 1
         return LOADED
 
@@ -140,11 +145,11 @@ class Host:
 class Proxy:
     """A model whose batches go to the hosts of a folder."""
 
-    def __init__(self, folder: Path, spec: ModelSpec, name: str = "proxy") -> None:
+    def __init__(self, folder: Path, spec: ModelSpec, name: str, **options: Any) -> None:
         self.metrics = Metrics()
         self.instruments = Instruments(self.metrics)
         self.crew = Crew(SocketFolder(folder), name=name, metrics=self.metrics)
-        self.runner = runner_elsewhere(spec, self.crew, instruments=self.instruments, weight_of=alike)
+        self.runner = runner_elsewhere(spec, self.crew, instruments=self.instruments, weight_of=alike, **options)
         assert isinstance(self.runner.pool, RemoteWorkers)
         self.workers = self.runner.pool
 
@@ -156,6 +161,10 @@ class Proxy:
     async def ask(self, *texts: str, **fields: Any) -> list[str | ShoalError]:
         outcomes = await asyncio.gather(*(self.submit(text, **fields) for text in texts))
         return [outcome.decode() if isinstance(outcome, bytes) else outcome for outcome in outcomes]
+
+    def deaths(self) -> dict[str, int]:
+        """Deaths of workers by reason, as told by the hosts."""
+        return {labels[2]: int(child.value) for labels, child in self.instruments.restarts.children.items()}
 
     async def start(self) -> None:
         await self.crew.start()
@@ -205,6 +214,9 @@ async def remote_world(
     make: MakeWorkers | None = None,
     held: bool = False,
     batching: Batching | None = None,
+    spread: bool = False,
+    idle_seconds: float | None = None,
+    on_idle: Callable[[str], None] = lambda why: None,
     **spec: Any,
 ) -> AsyncIterator[RemoteWorld]:
     """Hosts of a fake model and proxies that use them; all are stopped at the end."""
@@ -217,7 +229,10 @@ async def remote_world(
         world = RemoteWorld(
             folder,
             [Host(folder / f"h{each}.sock", OneModel(model), make) for each in range(hosts)],
-            [Proxy(folder, model, f"p{each}") for each in range(proxies)],
+            [
+                Proxy(folder, model, f"p{each}", spread=spread, idle_seconds=idle_seconds, on_idle=on_idle)
+                for each in range(proxies)
+            ],
         )
         for host in world.hosts:
             host.next.held = held

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 
-from shoal.core.errors import Conflict, DeadlineExceeded, ModelError, NotFound, NotReady, Unavailable
-from shoal.core.model import ModelState
+from shoal.core.errors import Conflict, DeadlineExceeded, ModelError, NotFound, NotReady, PoisonInput, Unavailable
+from shoal.core.model import Batching, Limits, ModelSpec, ModelState
+from shoal.serving.peering import pulse
+from shoal.serving.peering.connection import Connection
 from shoal.serving.pool.jobs import Loss
+from shoal.serving.pool.pool import Pool
 from shoal.serving.remote import workers as remote_workers
+from shoal.serving.remote.host.shelf import Found
+from shoal.serving.remote.marks import mark_of
+from shoal.serving.remote.messages import Wanted
 from support.remote_world import Workers, remote_world, until
+from support.running import FAKE_WORKER, children, run
 
 
 def test_batches_are_run_at_hosts_and_answers_go_to_their_callers() -> None:
@@ -248,3 +257,126 @@ def test_a_model_is_let_go_of_when_its_last_proxy_has_left(monkeypatch: pytest.M
             await until(lambda: workers.stopped)
 
     asyncio.run(test())
+
+
+def test_a_host_that_stands_still_gets_nothing_more_and_what_it_had_is_run_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pulse, "SUSPECT_SECONDS", 0.4)
+    monkeypatch.setattr(pulse, "DEAD_SECONDS", 0.8)
+
+    async def test() -> None:
+        async with remote_world(hosts=2, held=True) as w:
+            await until(lambda: w.proxy.workers.ready == 2)
+            asked = [w.proxy.submit(f"t{each}") for each in range(12)]
+            await until(lambda: all(host.workers[0].jobs for host in w.hosts))
+            first, second = w.hosts
+            second.workers[0].release()
+            assert first.server is not None
+            monkeypatch.setattr(first.server, "_tell", lambda: None)
+            monkeypatch.setattr(first.server, "_guest", _refused)
+            assert [await each for each in asked] == [b"t%d" % each for each in range(12)]
+            assert not first.workers[0].stopped
+
+    asyncio.run(test())
+
+
+def _refused(admit: object) -> Connection:
+    raise ConnectionError
+
+
+def test_replicas_are_spread_over_the_hosts_that_are_there() -> None:
+    async def test() -> None:
+        async with remote_world(hosts=2, spread=True, limits=Limits(workers=3)) as w:
+            await until(lambda: all(host.workers and host.workers[0].resized[-1:] == [2] for host in w.hosts))
+            w.proxy.runner.resize(8)
+            await until(lambda: all(host.workers[0].resized[-1] == 4 for host in w.hosts))
+            w.hosts[0].break_links()
+            await until(lambda: w.hosts[1].workers[0].resized[-1] == 8)
+
+    asyncio.run(test())
+
+
+def test_who_wants_all_of_it_waits_for_each_host() -> None:
+    async def test() -> None:
+        async with remote_world(hosts=2, start=False) as w:
+            w.hosts[0].next.slow = asyncio.Event()
+            await w.proxy.crew.start()
+            await until(lambda: len(w.proxy.crew.links) == 2)
+            starting = asyncio.ensure_future(w.proxy.runner.start(all_ready=True))
+            await until(lambda: w.proxy.workers.ready == 1)
+            assert not starting.done()
+            w.hosts[0].workers[0].slow.set()
+            await starting
+            assert w.proxy.workers.ready == 2
+
+    asyncio.run(test())
+
+
+def test_what_nobody_uses_is_told_of() -> None:
+    told: list[str] = []
+
+    async def test() -> None:
+        async with remote_world(idle_seconds=0.3, on_idle=told.append) as w:
+            await w.proxy.ask("a")
+            await until(lambda: told)
+
+    asyncio.run(test())
+    assert "nobody used it" in told[0]
+
+
+def test_changed_files_take_the_place_of_those_that_were_kept() -> None:
+    async def test() -> None:
+        async with remote_world() as w:
+            assert w.hosts[0].server is not None
+            shelf = w.hosts[0].server.shelf
+            (before,) = shelf.stocks
+            before.kept = True
+            changed = ModelSpec(name="m", path="", runtime="python", digest="other")
+            w.hosts[0].source.specs = [changed]
+            after = await shelf.take(Wanted("m", "", mark_of(changed)))
+            assert (before.kept, after.kept) == (False, True)
+            assert await w.proxy.ask("a") == ["a"]
+
+    asyncio.run(test())
+
+
+class TestWithProcesses:
+    """Real workers at a host: what they die of is found out by the proxy."""
+
+    pytestmark = pytest.mark.process
+
+    def test_a_poison_is_found_and_its_neighbours_are_answered(self) -> None:
+        async def test() -> None:
+            async with remote_world(make=pool, batching=Batching(max_size=16)) as w:
+                texts = [f"n{number}" for number in range(15)]
+                outcomes = await w.proxy.ask(*texts[:7], "segv", *texts[7:])
+                assert isinstance(outcomes.pop(7), PoisonInput)
+                assert outcomes == [f"ok:{text}" for text in texts]
+                deaths = w.proxy.deaths()
+                assert deaths.keys() == {"SIGSEGV"}
+                assert deaths["SIGSEGV"] <= 5
+                assert isinstance((await w.proxy.ask("segv"))[0], PoisonInput)
+                assert await w.proxy.ask("after") == ["ok:after"]
+
+        run(test())
+
+    def test_a_hang_is_ended_at_its_limit_and_kills_from_outside_cost_nobody_an_answer(self) -> None:
+        async def test() -> None:
+            async with remote_world(make=pool, limits=Limits(execution_seconds=0.3)) as w:
+                assert isinstance((await w.proxy.ask("hang"))[0], PoisonInput)
+                assert w.proxy.deaths()["hang"] >= 1
+                asked = []
+                for number in range(200):
+                    asked.append(w.proxy.submit(f"n{number}"))
+                    if number % 50 == 0:
+                        for pid in children():
+                            os.kill(pid, signal.SIGKILL)
+                    await asyncio.sleep(0.002)
+                assert [await each for each in asked] == [b"ok:n%d" % number for number in range(200)]
+
+        run(test())
+
+
+def pool(found: Found) -> Pool:
+    return Pool(found.spec, command=FAKE_WORKER)

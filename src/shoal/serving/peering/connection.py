@@ -137,12 +137,14 @@ class Connection(asyncio.Protocol):
 
     def send_parts(self, message: msgspec.Struct, parts: Iterable[Body], size: int) -> None:
         """As `send`, with a body of so many bytes that is in parts; none of them is empty."""
-        self.send(message, b"")
-        if self._out:
-            start = frames.prefix(encode(message), size)
-            self._out_bytes += size + len(start) - len(self._out[-1])
-            self._out[-1] = start
-            self._out.extend(parts)
+        if self.ended or self._why:
+            return
+        start = frames.prefix(encode(message), size)
+        if not self._out:
+            self._loop.call_soon(self.flush)
+        self._out.append(start)
+        self._out.extend(parts)
+        self._out_bytes += len(start) + size
 
     def flush(self) -> None:
         """Write what was sent so far."""

@@ -40,6 +40,11 @@ class Seat(Account[Job]):
         """Whether the host runs the model, or sees to it that workers are there again."""
         return self.opened and not self.closed and not self.failure
 
+    @property
+    def settled(self) -> bool:
+        """Whether the host has said what becomes of the model there."""
+        return bool(self.workers) or self.refusal is not None or self.closed
+
     def send(self, number: int, model: int, job: Job, now: float, *, aside: bool) -> None:
         """Send a job.
 

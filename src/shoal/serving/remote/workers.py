@@ -7,6 +7,7 @@ is lost, by what `accounts.blames_job` makes of that. The model is ready as long
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
@@ -81,6 +82,7 @@ class RemoteWorkers:
         self._patient_until = 0.0
         self._lonely_since: float | None = None
         self._idle = asyncio.Event()
+        self._whole = asyncio.Event()
 
     turn = 0.0
     """How hosts share workers among proxies is in the slots that they give."""
@@ -91,7 +93,8 @@ class RemoteWorkers:
         return min((each.ahead for each in self._seats.values() if each.free), default=0)
 
     async def start(self, *, all_ready: bool = False) -> Loaded:
-        """Return when one host can run it; while there is no host at all, that one is waited for.
+        """Return when one host can run it, or with `all_ready` all that are there, with as many workers as are wanted;
+        while there is no host at all, one is waited for.
 
         Raises:
             ShoalError: no host can run the model.
@@ -102,9 +105,14 @@ class RemoteWorkers:
         self._number = self._crew.number()
         self._crew.join(self._number, self)
         try:
-            return await self._started
+            loaded = await self._started
         finally:
             self._started = None
+        if all_ready:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.spec.limits.load_seconds):
+                    await self._whole.wait()
+        return loaded
 
     def resize(self, workers: int) -> None:
         """Have so many workers on all hosts together, one at least on each; without `spread` nothing happens."""
@@ -298,6 +306,8 @@ class RemoteWorkers:
             self.on_aside()
         if self.free:
             self.on_room()
+        if ready >= (self._wished if self._spread else 1) and all(each.settled for each in self._seats.values()):
+            self._whole.set()
         self._check_idle()
 
     def _why_lonely(self) -> str:

@@ -124,8 +124,15 @@ class Shelf:
             found.release()
             raise
         logger.info("model ready", extra={"model": wanted.name, "version": wanted.version})
+        self._take_over(wanted, stock)
         self._stocks[wanted], self._releases[wanted] = stock, found.release
         return stock
+
+    def _take_over(self, wanted: Wanted, stock: Stock) -> None:
+        """What was kept of this version before is kept no more: its files are others now."""
+        for known, before in self._stocks.items():
+            if (known.name, known.version) == (wanted.name, wanted.version) and before.kept:
+                before.kept, stock.kept = False, True
 
     def _counts_deaths(self, wanted: Wanted) -> Callable[[str], None]:
         return lambda reason: self._deaths.labels(wanted.name, wanted.version, reason).inc()
