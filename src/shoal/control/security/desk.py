@@ -137,8 +137,7 @@ def require(principal: Principal, permission: Permission, namespace: str, model:
     Raises:
         PermissionDenied, Hidden: as for `check`.
     """
-    where = Where.NAMESPACE if model == ANY else Where.NAMED
-    check(principal, Rule(where, (permission,)), (namespace, model))
+    check(principal, Rule(Where.NAMED, (permission,)), (namespace, model))
 
 
 def shown(error: NotFound, principal: Principal, target: Target | None) -> NotFound:

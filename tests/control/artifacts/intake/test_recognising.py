@@ -34,3 +34,14 @@ def test_each_file_is_what_its_name_says_whatever_the_others_are(tmp_path: Path)
     (tmp_path / "b.onnx").write_bytes(b"\x80\x04pickle")
     with pytest.raises(InvalidInput, match=r"'b\.onnx'"):
         judge(tmp_path, ["a.onnx", "b.onnx"], model=False)
+
+
+def test_what_a_model_file_asks_for_is_told_and_not_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(ONNX)
+    assert judge(tmp_path, []).network is False
+    (tmp_path / "model.yaml").write_text("runtime: onnx\nnetwork: true\n")
+    assert judge(tmp_path, []) == Nature("onnx", "", network=True)
+    (tmp_path / "model.py").write_text("class Model: ...\n")
+    (tmp_path / "model.yaml").write_text("runtime: python\nimplementation: model:Model\n")
+    told = judge(tmp_path, [])
+    assert (told.runtime, bool(told.code), told.network) == ("python", True, False)

@@ -299,6 +299,9 @@ def test_a_disguised_pickle_is_refused(tmp_path: Path, name: str, protocol: int)
     ("name", "data"),
     [
         ("m.onnx", ZipBuilder().add("evil.pkl", PICKLES[4]).end()),
+        ("m.txt", ZipBuilder().add("evil.pkl", PICKLES[4]).end()),
+        ("m.pb", ZipBuilder().add("evil.pkl", PICKLES[4]).end()),
+        ("m.safetensors", gzip.compress(b"x")),
         ("m.onnx", b"7z\xbc\xaf\x27\x1c" + bytes(100)),
         ("m.onnx", b"\x7fELF" + bytes(100)),
         ("m.onnx", b"#!/bin/sh\n"),
@@ -392,3 +395,58 @@ def test_many_small_files_are_within_the_default_budget(tmp_path: Path) -> None:
         tar.add(f"files/{number}", b"x")
     (tmp_path / "a.tar").write_bytes(tar.end())
     assert len(take_in(tmp_path / "a.tar", tmp_path / "staging", budget=Budget()).manifest.files) == 2_001
+
+
+def test_a_staging_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    lay(tmp_path, {"a.onnx": ONNX})
+    taken = take_in(tmp_path / "a.onnx", tmp_path / "deep" / "staging")
+    assert stat.S_IMODE(taken.folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("count", [10, 11])
+def test_of_many_files_that_were_left_out_the_first_are_named(tmp_path: Path, count: int) -> None:
+    folder = lay(tmp_path / "in", {"a.onnx": ONNX, **{f".{number:02}": b"x" for number in range(count)}})
+    (note,) = take_in(folder, tmp_path / "staging").notes
+    assert note == "left out: " + ", ".join(f".{number:02}" for number in range(10)) + (", ..." if count > 10 else "")
+
+
+def archives() -> dict[str, bytes]:
+    tar = TarBuilder().add("a.onnx", ONNX).end()
+    return {
+        "tar": tar,
+        "gzip": gzip.compress(tar),
+        "bzip2": bz2.compress(tar),
+        "xz": lzma.compress(tar),
+        "zip": ZipBuilder().add("a.onnx", ONNX).end(),
+    }
+
+
+@pytest.mark.parametrize("kind", archives())
+def test_every_archive_is_told_by_its_content_and_must_be_what_its_name_says(tmp_path: Path, kind: str) -> None:
+    for name in ("upload", f"a.{ {'zip': 'zip', 'tar': 'TAR', 'gzip': 'tgz', 'bzip2': 'tbz2', 'xz': 'txz'}[kind] }"):
+        (tmp_path / name).write_bytes(archives()[kind])
+        assert content(take_in(tmp_path / name, tmp_path / f"staging-{name}")) == {"a.onnx": ONNX}
+    wrong = "a.tar.xz" if kind != "xz" else "a.zip"
+    (tmp_path / wrong).write_bytes(archives()[kind])
+    with pytest.raises(InvalidInput, match="not the archive that its name says"):
+        take_in(tmp_path / wrong, tmp_path / "staging")
+
+
+@pytest.mark.parametrize(
+    ("paths", "root"),
+    [(["top/a.onnx"], "top"), (["top/a.onnx", "other/b.txt"], ""), (["top/a.onnx", "b.txt"], ""), (["a.onnx"], "")],
+)
+def test_the_only_folder_of_an_archive_is_the_artifact(tmp_path: Path, paths: list[str], root: str) -> None:
+    tar = TarBuilder()
+    for path in paths:
+        tar.add(path, ONNX if path.endswith("onnx") else b"text")
+    (tmp_path / "a.tar").write_bytes(tar.end())
+    taken = take_in(tmp_path / "a.tar", tmp_path / "staging", model=False)
+    assert taken.folder == tmp_path / "staging" / root
+    assert set(content(taken)) == {path.removeprefix(f"{root}/") for path in paths}
+
+
+def test_a_folder_with_one_folder_in_it_stays_as_it_is(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "in", {"top/a.onnx": ONNX})
+    taken = take_in(folder, tmp_path / "staging", model=False)
+    assert set(content(taken)) == {"top/a.onnx"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shoal.core import keys
 from shoal.core.access import ANY, ROLES, AccessTable, Grant, KeyRecord, Permission, Principal
 from shoal.core.clock import ManualClock
-from shoal.core.errors import NotFound, PermissionDenied, ShoalError, TooManyAttempts, Unauthenticated
+from shoal.core.errors import NotFound, PermissionDenied, ShoalError, TooManyAttempts, Unauthenticated, Unavailable
 from shoal.serving.gateway.guard import guard as module
 from shoal.serving.gateway.guard.caller import Places
 from shoal.serving.gateway.guard.guard import Guard
@@ -306,3 +306,82 @@ def test_the_namespace_of_an_address_without_one_is_the_default() -> None:
 def test_a_record_holds_no_key() -> None:
     record: KeyRecord = HOLDERS.table.keys[0]
     assert HOLDERS.keys["caller"].text not in repr(record)
+
+
+def test_until_it_is_known_who_is_let_in_nobody_is() -> None:
+    world, guard = World(), Guard(waiting=True)
+    headers = HOLDERS.headers("admin")
+    assert guard.on
+    with pytest.raises(Unavailable, match="control has not told") as caught:
+        guard.who(world.asked(headers), headers)
+    assert caught.value.retry_after == 1.0
+    assert guard.glimpse(world.asked(headers), headers, world.models).all() == []
+    guard.replace(HOLDERS.table)
+    assert guard.who(world.asked(headers), headers).principal.name == "admin"
+    guard = Guard(waiting=True)
+    guard.replace(AccessTable())
+    assert not guard.on
+    assert guard.glimpse(world.asked({}), {}, world.models) is world.models
+
+
+def test_each_change_of_the_keys_is_counted_and_the_first_turns_it_on() -> None:
+    guard = Guard()
+    assert (guard.changes, guard.on) == (0, False)
+    guard.replace(AccessTable(revision=1))
+    assert (guard.changes, guard.on) == (1, True)
+    guard.replace(AccessTable(revision=2))
+    assert guard.changes == 2
+
+
+def test_a_refusal_says_which_permission_is_lacking_and_where() -> None:
+    world = World()
+    for need, holder, where in (
+        (METRICS, "owner", "read in all namespaces"),
+        (LIST, "nothing", "read or infer somewhere"),
+    ):
+        with pytest.raises(PermissionDenied) as caught:
+            world.admit(HOLDERS.headers(holder), need)
+        assert caught.value.hint == f"this needs the permission {where}"
+        assert str(caught.value) == f"{holder!r} may not do this"
+    with pytest.raises(PermissionDenied) as caught:
+        world.admit(HOLDERS.headers("viewer"), INFER, "iris")
+    assert caught.value.hint == "this needs the permission infer on 'iris'"
+
+
+def test_as_many_are_known_as_may_be() -> None:
+    assert module.KNOWN == 4096
+    world = World()
+    for name in ("caller", "viewer", "engineer"):
+        world.admit(HOLDERS.headers(name))
+    assert [caller.principal.name for caller in world.guard._known.values()] == ["caller", "viewer", "engineer"]
+
+
+def test_a_key_has_expired_at_its_very_second() -> None:
+    holders = Holders(1_700_000_010.0, caller=Grant(("caller",)))
+    world = World(holders)
+    world.wall.now = 1_700_000_009.5
+    assert world.tenant(holders.headers("caller")) == "tenant-caller"
+    world = World(holders)
+    world.wall.now = 1_700_000_010.0
+    with pytest.raises(Unauthenticated, match="has expired"):
+        world.tenant(holders.headers("caller"))
+
+
+class FakeTokens:
+    """Proves one token, until a time."""
+
+    def prove(self, text: str) -> tuple[Principal, float]:
+        if text != "a.good.token":
+            raise ValueError("this token is not right")
+        return Principal("ann", "Ann", (Grant(("caller",)),), "gold"), 1_700_000_030.0
+
+
+def test_a_token_is_proved_by_who_can_and_as_long_as_it_is_valid() -> None:
+    world = World(tokens=FakeTokens())
+    good = bearer("a.good.token")
+    assert world.tenant(good) == "gold"
+    assert world.guard._known[good[b"authorization"]].until == world.clock() + 30.0
+    with pytest.raises(Unauthenticated, match="this token is not right"):
+        world.tenant(bearer("another.token"))
+    with pytest.raises(Unauthenticated, match="not an API key"):
+        World().tenant(good)
