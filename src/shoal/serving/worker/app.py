@@ -31,7 +31,7 @@ def main() -> None:
     os.set_inheritable(given.listening_fd, False)
     listener = _bound(given.socket)
     if given.confined:
-        from shoal.serving.worker.confinement.starting import confined_as_told
+        from shoal.serving.worker.confinement.applying import confined_as_told
 
         confined_as_told()
     sys.path.insert(0, given.folder)

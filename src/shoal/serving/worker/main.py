@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _confine() -> dict[str, str]:
-    from shoal.serving.worker.confinement.starting import confined_as_told
+    from shoal.serving.worker.confinement.applying import confined_as_told
 
     return confined_as_told()
 

@@ -15,14 +15,14 @@ pytestmark = pytest.mark.process
 
 LESS = """
 import json
-from shoal.serving.worker.confinement import landlock, seccomp, starting
+from shoal.serving.worker.confinement import applying, landlock, seccomp
 
 def install(families):
     raise OSError(38, "Function not implemented")
 
 landlock.version = lambda: {version}
 seccomp.install = install
-print(json.dumps(starting.confined_as_told()))
+print(json.dumps(applying.confined_as_told()))
 """
 
 

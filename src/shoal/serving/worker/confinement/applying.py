@@ -1,5 +1,6 @@
-"""What a worker does to itself before it runs any code of a model, and in which order.
+"""What a worker does to itself before it runs any code of a model, and in which order; for every program of a worker's.
 
+    plan               from standard input, where the parent has put it
     settle             its own folder as home and for temporary files
     limits             files, core dumps
     namespaces         while root can
@@ -19,9 +20,11 @@ import os
 import sys
 from collections.abc import Callable, MutableMapping
 
-from shoal.core.confinement import REQUIRED, Plan
-from shoal.serving.worker.confinement import files, kernel, landlock, limits, namespaces, privileges, seccomp
+from shoal.core.confinement import NOT_CONFINED, REQUIRED, Plan, decode_plan
+from shoal.serving.worker.confinement import files, kernel, landlock, limits, privileges, seccomp
+from shoal.serving.worker.parent import die_with_parent
 
+PIECE = 64 * 1024
 KEPT_READING = "reads files whatever their modes: its model's, or Python's, are not readable for other users"
 
 
@@ -72,7 +75,7 @@ class Confinement:
         if os.geteuid() != 0:
             self.missing["namespaces"] = "the node was not started as root"
             return
-        apart = self._try("namespaces", lambda: namespaces.separate(network=self._plan.network))
+        apart = self._try("namespaces", lambda: privileges.separate(network=self._plan.network))
         self._network_is_apart = apart and not self._plan.network
 
     def _make_rules(self) -> None:
@@ -134,3 +137,28 @@ def confine(plan: Plan) -> dict[str, str]:
     confinement = Confinement(plan)
     confinement.apply()
     return confinement.missing
+
+
+def confined_as_told() -> dict[str, str]:
+    """Apply the plan that standard input holds; what could not be had, and why. Standard input is empty from then on.
+
+    The process ends here if it must not run without what it could not have.
+    """
+    plan = decode_plan(_standard_input())
+    try:
+        missing = confine(plan)
+    except Refused as error:
+        sys.stderr.write(f"not started, as confinement is strict and cannot be had: {error}\n")
+        sys.exit(NOT_CONFINED)
+    die_with_parent()  # again: who changes user loses the wish
+    return missing
+
+
+def _standard_input() -> bytes:
+    data = bytearray()
+    while piece := os.read(0, PIECE):
+        data += piece
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return bytes(data)

@@ -1,6 +1,7 @@
-"""A user of one's own, and none of root's rights.
+"""What only root can give itself: a network and shared memory of one's own, a user of one's own, none of root's rights.
 
-Sources: capabilities(7), capget(2), setresuid(2), prctl(2).
+The network has nothing in it, not even a loopback that is up. Sources: unshare(2), capabilities(7), capget(2),
+setresuid(2), prctl(2).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterable
 
 from shoal.serving.worker.confinement import kernel
 
+NEW_IPC = 0x08000000
+NEW_NETWORK = 0x40000000
 READ_ANY_FILE = 2
 """CAP_DAC_READ_SEARCH: files may be read, and folders entered, whatever their modes say."""
 MOST_CAPABILITIES = 64
@@ -21,6 +24,18 @@ MOST_LOOKED_AT = 1000
 
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _VERSION = 0x20080522
+
+
+def separate(*, network: bool) -> None:
+    """Leave the node's namespaces.
+
+    Args:
+        network: whether the node's network is to be kept.
+
+    Raises:
+        OSError: the kernel does not.
+    """
+    kernel.unshare(NEW_IPC if network else NEW_IPC | NEW_NETWORK)
 
 
 def become(user: int) -> None:
