@@ -21,6 +21,7 @@ from shoal.core.clock import ManualClock
 from shoal.core.errors import NotFound, QuotaExceeded, ShoalError, StorageQuotaExceeded
 from shoal.core.quotas import UNLIMITED, Holding, Limits
 from shoal.core.service import Service
+from support.postgres import Postgres
 from support.registrations import new
 
 THREADS = 24
@@ -126,6 +127,16 @@ def test_room_is_told_before_anything_is_sent(url: str) -> None:
             registry.check_room("team", "rose", 0)
         with pytest.raises(NotFound):
             registry.check_room("nowhere", "iris", 0)
+
+
+def test_two_servers_that_share_a_postgres_keep_one_limit(postgres: Postgres) -> None:
+    with postgres.schema() as url:
+        servers = [open_registry(url, limits=lambda name: Limits(models=5)) for _ in range(2)]
+        told = at_once(lambda at: servers[at % 2].register(new(f"m{at}")))
+        assert sum(isinstance(each, QuotaExceeded) for each in told) == THREADS - 5
+        assert servers[0].usage("default").used.models == 5
+        for each in servers:
+            each.close()
 
 
 class QuotaMachine(RuleBasedStateMachine):
