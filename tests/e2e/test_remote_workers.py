@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -159,13 +160,16 @@ def test_hosts_on_other_machines_show_certificates_and_are_read_from_a_file(tmp_
     settings.write_text(f"peers: {{cert: {cert}, key: {key}, authority: {certificates.ca}}}\n")
     directory = tmp_path / "hosts.txt"
     directory.write_text("")
+    operations = f"127.0.0.1:{free_port()}"
 
     def host(name: str) -> Part:
         words = ("worker", models, "--trust", "--listen", "localhost:0", "--config", settings, "--name", name)
-        parts.append(Part(*words, "--operations", "127.0.0.1:0", "--home", tmp_path / name))
+        more = ("--operations", operations) if name == "one" else ()
+        parts.append(Part(*words, *more, "--home", tmp_path / name))
         return parts[-1].ready()
 
     one = host("one")
+    assert requests.get(f"http://{operations}/v2/health/ready", timeout=10).json() == {"ready": True}
     directory.write_text(f"{one.url}\n")
     place = f"unix:{tmp_path}/proxies/one.sock"
     words = ("proxy", models, "--trust", "--listen", place, "--workers-directory", directory, "--config", settings)
@@ -190,6 +194,15 @@ def test_hosts_on_other_machines_show_certificates_and_are_read_from_a_file(tmp_
 
     asyncio.run(main())
     assert proxy.process.poll() is None
+    assert (
+        'shoal_host_workers{model="who",version=""} 1' in requests.get(f"http://{operations}/metrics", timeout=10).text
+    )
+    assert requests.post(f"http://{operations}/v2/models/who/infer", timeout=10).status_code == 404
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
 def test_a_registrys_models_run_at_hosts_roll_there_and_come_back_while_control_is_away(
@@ -200,15 +213,17 @@ def test_a_registrys_models_run_at_hosts_roll_there_and_come_back_while_control_
     def host(name: str) -> Part:
         words = ("worker", "--listen", f"unix:{hosts / name}.sock", "--name", name, "--control", control.url)
         parts.append(Part(*words, "--home", home))
-        return parts[-1].ready()
+        return parts[-1]
 
     with control_process(tmp_path / "control", "--trust") as control, ControlClient(control.url) as client:
         one, two = host("one"), host("two")
         place = f"unix:{proxies}/one.sock"
         words = ("proxy", "--listen", place, "--workers-at", hosts, "--control", control.url, "--name", "p")
-        parts.append(proxy := Part(*words, "--home", home).ready())
+        parts.append(proxy := Part(*words, "--home", home))
         words = ("gateway", "--registry", "--proxies-at", proxies, "--port", "0", "--control", control.url)
-        parts.append(gateway := Part(*words, "--home", home).ready())
+        parts.append(gateway := Part(*words, "--home", home))
+        for part in (one, two, proxy, gateway):
+            part.ready()
 
         def answer(model: str) -> str:
             url = f"{gateway.url}/v2/models/{model}/predict_all"
@@ -232,6 +247,6 @@ def test_a_registrys_models_run_at_hosts_roll_there_and_come_back_while_control_
         control.process.wait()
         for lost in (one, two):
             lost.process.kill()
-        host("one")
+        host("one").ready()
         wait_until(lambda: answer("service") == right("x", 2, "b"))
         wait_until(lambda: answer("called") == right("x", 1, "a"))

@@ -14,6 +14,7 @@ from shoal.serving.peering import pulse
 from shoal.serving.peering.connection import Connection
 from shoal.serving.pool.jobs import Loss
 from shoal.serving.pool.pool import Pool
+from shoal.serving.remote import patience
 from shoal.serving.remote import workers as remote_workers
 from shoal.serving.remote.host.shelf import Found
 from shoal.serving.remote.marks import mark_of
@@ -177,7 +178,7 @@ def test_a_host_with_other_files_is_refused_until_it_has_the_same(monkeypatch: p
 
 @pytest.mark.parametrize("digest", ["other", None])
 def test_a_model_that_no_host_has_is_not_started(digest: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_workers, "PATIENCE", 0.1)
+    monkeypatch.setattr(patience, "PATIENCE", 0.1)
 
     async def test() -> None:
         async with remote_world(start=False) as w:
@@ -203,7 +204,7 @@ def test_a_model_that_cannot_be_loaded_says_why_at_once() -> None:
 
 
 def test_without_any_host_callers_are_told_and_served_again_when_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_workers, "LONELY_SECONDS", 0.3)
+    monkeypatch.setattr(patience, "LONELY_SECONDS", 0.3)
 
     async def test() -> None:
         async with remote_world() as w:
@@ -283,6 +284,20 @@ def test_a_host_that_stands_still_gets_nothing_more_and_what_it_had_is_run_elsew
 
 def _refused(admit: object) -> Connection:
     raise ConnectionError
+
+
+def test_a_model_that_is_stopped_leaves_nothing_under_way() -> None:
+    async def test() -> None:
+        async with remote_world(held=True) as w:
+            asked = w.proxy.submit("a")
+            await until(lambda: w.hosts[0].workers[0].jobs)
+            await w.proxy.runner.stop()
+            assert isinstance(await asked, NotReady)
+            assert w.hosts[0].server is not None
+            w.hosts[0].workers[0].release()
+            assert await w.hosts[0].server.drain(20)
+
+    asyncio.run(test())
 
 
 def test_replicas_are_spread_over_the_hosts_that_are_there() -> None:

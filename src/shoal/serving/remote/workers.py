@@ -22,20 +22,17 @@ from shoal.serving.remote.crew import Crew
 from shoal.serving.remote.link import Link
 from shoal.serving.remote.marks import mark_of
 from shoal.serving.remote.messages import Died, Lost, Opened, Ran, Refused, Slots
+from shoal.serving.remote.patience import Loneliness, Start
 from shoal.serving.remote.seat import Aside, Seat, fits, is_other
 
 logger = logging.getLogger(__name__)
 
 HOST_LOST = "host_lost"
 """Label of the loss of a batch whose host is there no more."""
-LONELY_SECONDS = 5.0
-"""How long a model may be without any worker before its callers are told so; until then they wait."""
 ASK_AGAIN = 1.0
 """Seconds after which a host is asked again that has not the same files (yet)."""
 LOAD_AGAIN = 30.0
 """Seconds after which a host is asked again that could not load the model."""
-PATIENCE = 10.0
-"""How long a start waits for the files of hosts to become those of the proxy."""
 
 
 def _nothing() -> None:
@@ -78,9 +75,8 @@ class RemoteWorkers:
         self._number = 0
         self._mark = ""
         self._seats: dict[Link, Seat] = {}
-        self._started: asyncio.Future[Loaded] | None = None
-        self._patient_until = 0.0
-        self._lonely_since: float | None = None
+        self._start: Start | None = None
+        self._loneliness = Loneliness()
         self._idle = asyncio.Event()
         self._whole = asyncio.Event()
 
@@ -100,14 +96,13 @@ class RemoteWorkers:
             ShoalError: no host can run the model.
         """
         self._mark = await asyncio.to_thread(mark_of, self.spec)
-        self._started = asyncio.get_running_loop().create_future()
-        self._patient_until = self._crew.clock() + PATIENCE
+        start = self._start = Start(self._crew.clock())
         self._number = self._crew.number()
         self._crew.join(self._number, self)
         try:
-            loaded = await self._started
+            loaded = await start.outcome()
         finally:
-            self._started = None
+            self._start = None
         if all_ready:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.spec.limits.load_seconds):
@@ -155,8 +150,8 @@ class RemoteWorkers:
             self._drop(seat, Loss("stop", suspect=False, outside=True))
         self._seats.clear()
         self.free = self.ready = 0
-        if self._started is not None and not self._started.done():
-            self._started.set_exception(NotReady(f"model {self.spec.name!r} was stopped"))
+        if self._start is not None:
+            self._start.fail(NotReady(f"model {self.spec.name!r} was stopped"))
         self.on_room = self.on_change = self.on_aside = _nothing
         self.on_idle = lambda why: None
         self.on_death, self.on_scale = lambda reason: None, lambda workers: None
@@ -186,8 +181,8 @@ class RemoteWorkers:
         seat.refusal, seat.opened = None, True
         self.loaded = opened.loaded
         self._scale()
-        if self._started is not None and not self._started.done():
-            self._started.set_result(opened.loaded)
+        if self._start is not None:
+            self._start.opened(opened.loaded)
 
     def refused(self, link: Link, refused: Refused) -> None:
         if (seat := self._seats.get(link)) is None:
@@ -232,11 +227,8 @@ class RemoteWorkers:
                 self._open(seat)
         self._give_up()
         self._look_for_idleness(now)
-        if self.ready or any(each.hopeful for each in self._seats.values()):
-            self._lonely_since = None
-        elif self._lonely_since is None:
-            self._lonely_since = now
-        elif now - self._lonely_since >= LONELY_SECONDS and not self.failure and self.loaded is not None:
+        company = bool(self.ready) or any(each.hopeful for each in self._seats.values())
+        if self._loneliness.look(now, company=company) and not self.failure and self.loaded is not None:
             self.failure = self._why_lonely()
             self.on_change()
 
@@ -284,7 +276,10 @@ class RemoteWorkers:
         losing = [(number, job, number in seat.aside) for number, job in seat.under_way()]
         for number, job, aside in sorted(losing, reverse=True, key=lambda each: each[0]):
             seat.end(number)
-            self._crew.lose(number, seat.link)
+            if loss is None:
+                self._crew.lose(number, seat.link)
+            else:
+                self._crew.ended(number, seat.link)
             job.owner.lost(job, loss or self._host_lost(job, aside=aside))
 
     def _host_lost(self, job: Job, *, aside: bool) -> Loss:
@@ -315,16 +310,8 @@ class RemoteWorkers:
         return next((each for each in told if each), "no host of workers that has it can be reached")
 
     def _give_up(self) -> None:
-        """End a start when all hosts that are there have refused the model, and will not have it in a moment."""
-        if self._started is None or self._started.done() or not self._seats:
-            return
-        refusals = [each.refusal for each in self._seats.values()]
-        errors = [each for each in refusals if each is not None]
-        if len(errors) < len(refusals):
-            return
-        if any(is_other(each) for each in errors) and self._crew.clock() < self._patient_until:
-            return
-        self._started.set_exception(errors[0])
+        if self._start is not None:
+            self._start.consider(self._seats.values(), self._crew.clock())
 
     def _check_idle(self) -> None:
         if any(each.jobs or each.aside for each in self._seats.values()):
