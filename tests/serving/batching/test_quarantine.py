@@ -269,6 +269,7 @@ def test_a_poison_that_runs_twice_at_once_is_refused_without_another_death() -> 
     bench.spare.die()
     second.owner.lost(second, Loss("SIGSEGV", suspect=True, outside=False))
     assert bench.spare.sent == [[0]]
+    assert (bench.instruments.retries.value, [call.attempts for call in bench.calls]) == (1, [1, 0])
     assert bench.outcomes() == {"poison_input": 2}
     assert (bench.instruments.poison_found.value, bench.instruments.poison_refused.value) == (1, 1)
 
