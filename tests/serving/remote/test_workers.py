@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
+from collections import Counter
 
 import pytest
 
-from shoal.core.errors import Conflict, DeadlineExceeded, ModelError, NotFound, NotReady, PoisonInput, Unavailable
+from shoal.core.errors import (
+    Conflict,
+    DeadlineExceeded,
+    ModelError,
+    NotFound,
+    NotReady,
+    PoisonInput,
+    ShoalError,
+    Unavailable,
+)
 from shoal.core.model import Batching, Limits, ModelSpec, ModelState
 from shoal.serving.peering import pulse
 from shoal.serving.peering.connection import Connection
@@ -229,6 +240,64 @@ def test_a_call_that_waits_while_the_only_host_starts_again_is_answered() -> Non
             await w.hosts[0].stop()
             await w.hosts[0].start()
             assert await waits == b"waits"
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("pure", [True, False])
+def test_hosts_that_drain_one_after_the_other_cost_nobody_an_answer(pure: bool) -> None:
+    async def test() -> None:
+        async with remote_world(hosts=2, pure=pure) as w:
+            await until(lambda: w.proxy.workers.ready == 2)
+            asked: list[asyncio.Future[object]] = []
+
+            async def ask() -> None:
+                while True:
+                    asked.extend(w.proxy.submit(f"t{len(asked)}") for _ in range(5))  # type: ignore[misc]
+                    await asyncio.sleep(0.001)
+
+            asking = asyncio.create_task(ask())
+            for number in range(6):
+                await w.add(f"more{number}")
+                await until(lambda: w.proxy.workers.ready == 3)
+                server = w.hosts[number].server
+                assert server is not None
+                assert await server.drain(20)
+                await w.hosts[number].stop()
+                await until(lambda: w.proxy.workers.ready == 2)
+            asking.cancel()
+            assert [await each for each in asked] == [b"t%d" % each for each in range(len(asked))]
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("pure", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_becomes_of_hosts_each_call_has_one_outcome(seed: int, pure: bool) -> None:
+    chance = random.Random(seed)
+
+    async def test() -> None:
+        async with remote_world(hosts=4, proxies=2, pure=pure) as w:
+            asked: list[tuple[str, asyncio.Future[bytes | ShoalError]]] = []
+            for step in range(150):
+                proxy, texts = chance.choice(w.proxies), [f"{step}.{each}" for each in range(chance.randrange(6))]
+                asked += [(text, proxy.submit(text)) for text in texts]
+                await asyncio.sleep(0.001)
+                host = chance.choice(w.hosts)
+                if chance.random() < 0.1 and host.server is not None:
+                    for guest in list(host.server._guests):
+                        guest.connection.abort()
+                elif chance.random() < 0.05:
+                    await host.stop()
+                    await host.start()
+            outcomes = [(text.encode(), await future) for text, future in asked]
+            odd = [outcome for text, outcome in outcomes if text != outcome]
+            if pure:
+                assert not odd
+            else:
+                assert all(isinstance(each, Unavailable) for each in odd)
+                served = Counter(body for host in w.hosts for each in host.workers for body in each.served)
+                assert max(served.values()) == 1
 
     asyncio.run(test())
 

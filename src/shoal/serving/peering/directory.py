@@ -29,7 +29,7 @@ Contexts = Callable[[], ssl.SSLContext]
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where a proxy may listen.
+    """Where another process may listen.
 
     Attributes:
         path: of its Unix socket, or "".
@@ -93,7 +93,7 @@ class _Watched:
     async def start(self) -> None:
         """See `Directory`."""
         self.look()
-        self._tasks.start("look for proxies", self._watch())
+        self._tasks.start("look for peers", self._watch())
 
     async def close(self) -> None:
         """See `Directory`."""
@@ -117,7 +117,7 @@ class _Watched:
 
 
 class SocketFolder(_Watched):
-    """The proxies that listen in a folder of this machine: each ``NAME.sock`` of it."""
+    """Those who listen in a folder of this machine: each ``NAME.sock`` of it."""
 
     def __init__(self, path: Path | str) -> None:
         super().__init__(LOOK_SECONDS)
@@ -130,13 +130,13 @@ class SocketFolder(_Watched):
         except FileNotFoundError:
             return {}
         except OSError as error:
-            logger.warning("the folder of proxies cannot be read: %s", error)
+            logger.warning("the folder of sockets cannot be read: %s", error)
             return None
         return {path: Peer(path=path, mark=inode) for path, inode in found}
 
 
 class PeerList(_Watched):
-    """The proxies at given addresses, or those that a file lists, one ``host:port`` in a line; ``#`` begins a comment.
+    """Those at given addresses, or those that a file lists, one ``host:port`` in a line; ``#`` begins a comment.
 
     The file is read again when it changes; what cannot be read changes nothing.
 
@@ -151,7 +151,7 @@ class PeerList(_Watched):
     def __init__(self, addresses: Sequence[str] | Path, context: Contexts) -> None:
         super().__init__(FILE_SECONDS)
         if context().verify_mode is not ssl.CERT_REQUIRED:
-            raise ConfigError("proxies on other machines are reached over TLS that checks their certificates")
+            raise ConfigError("other machines are reached over TLS that checks their certificates")
         self._context = context
         self._file = addresses if isinstance(addresses, Path) else None
         self._seen: tuple[int, int, int] | None = None
@@ -167,7 +167,7 @@ class PeerList(_Watched):
                 return None
             peers = self._parse(self._file.read_text().splitlines())
         except (OSError, UnicodeDecodeError, ConfigError) as error:
-            logger.warning("the list of proxies cannot be read, the last one counts: %s", error)
+            logger.warning("the list of addresses cannot be read, the last one counts: %s", error)
             return None
         self._seen = seen
         return peers
@@ -180,5 +180,5 @@ class PeerList(_Watched):
         host, colon, port = text.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ConfigError(f"{text[:80]!r} is not the address of a proxy", hint="write host:port", field="proxies")
+            raise ConfigError(f"{text[:80]!r} is not the address of a peer", hint="write host:port", field="directory")
         return Peer(host=host, port=int(port), context=self._context)
