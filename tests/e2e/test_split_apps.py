@@ -103,6 +103,12 @@ def test_the_other_proxys_answers_while_it_or_its_proxy_is_dead(asked: Asked) ->
         until(lambda: asked.proxy() not in ("", at))
         until(lambda: asked.parts.pid(at) not in (0, dead))
         until(lambda: asked.proxy() == at)
+        before = statuses.copy()
+        replaced = asked.parts.pid(at)
+        os.kill(replaced, signal.SIGTERM)
+        until(lambda: asked.parts.pid(at) not in (0, replaced))
+        until(lambda: asked.proxy() == at)
+        assert (statuses - before).keys() == {200}, "who is asked to end finishes what it has"
     assert set(statuses) <= {200, 502, 503}
     assert statuses.total() - statuses[200] <= 4, "only what was on its way to who was killed"
 
