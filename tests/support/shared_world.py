@@ -12,9 +12,10 @@ from shoal.core.model import Batching, ModelSpec
 from shoal.core.types import Signature
 from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
+from shoal.serving.pool.backlog import OUTSIDE, Sent
 from shoal.serving.pool.jobs import Job, Loss
 from shoal.serving.pool.lease import Stay
-from shoal.serving.pool.member import OUTSIDE, Hooks, Member, Sent, WorkerDied
+from shoal.serving.pool.member import Hooks, Member, WorkerDied
 from shoal.serving.pool.shared import SharedPool
 from shoal.serving.pool.sharing import SharedSettings
 from shoal.serving.pool.supervisor import WorkerState

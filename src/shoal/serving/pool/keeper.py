@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 
 from shoal.core.clock import Clock
 from shoal.core.errors import ShoalError
-from shoal.serving.pool.member import Member, WorkerDied, describe
+from shoal.serving.pool.alone import describe
+from shoal.serving.pool.member import Member, WorkerDied
 from shoal.serving.pool.supervisor import Supervisor, WorkerState
 
 logger = logging.getLogger(__name__)

@@ -11,36 +11,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from shoal.core.clock import Clock
-from shoal.core.errors import NotReady, ShoalError
+from shoal.core.errors import NotReady
 from shoal.core.ipc import messages
 from shoal.core.model import ModelSpec
 from shoal.serving.pool.asked import Asked
+from shoal.serving.pool.backlog import Backlog
 from shoal.serving.pool.channel import Channel, socket_pair
-from shoal.serving.pool.hanging import HangWatch
-from shoal.serving.pool.jobs import Job, Loss
+from shoal.serving.pool.jobs import Job
 from shoal.serving.pool.process import Launch, WorkerProcess
 from shoal.serving.pool.supervisor import WorkerState, may_follow
 
 logger = logging.getLogger(__name__)
 
-MODEL = 1
-"""The number of the only model of a dedicated worker."""
-START_SECONDS = 60.0
-"""Time for the process of a worker to come up."""
 STOP_GRACE = 5.0
 """Seconds for a worker to exit after it was asked to."""
 EOF_GRACE = 0.2
 """Seconds between a worker's hanging up and its exit, or the other way round."""
 WORN_MEMORY = 0.8
 """Share of the memory limit above which a worker is replaced between two batches."""
-OUTSIDE = frozenset({"SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"})
-"""Signals that a model's code does not get by itself."""
 
 
 class WorkerDied(Exception):
@@ -63,15 +55,6 @@ class Hooks:
     """A job of the model of this number has ended; its owner is told right after this."""
 
 
-class Sent(NamedTuple):
-    """A job that has no answer yet: its number, its model's, and how long it may run."""
-
-    number: int
-    job: Job
-    model: int
-    seconds: float
-
-
 class Member:
     """See the module.
 
@@ -92,7 +75,8 @@ class Member:
     def __init__(self, launch: Launch, hooks: Hooks, clock: Clock, *, max_requests: int | None = None) -> None:
         self.name = launch.model
         self.state = WorkerState.STARTING
-        self.jobs: deque[Sent] = deque()
+        self._backlog = Backlog(self._hangs, clock)
+        self.jobs = self._backlog.jobs
         self.worn = asyncio.Event()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.process: WorkerProcess | None = None
@@ -107,9 +91,7 @@ class Member:
         self._loads: Asked[messages.Loaded] = Asked()
         self._unloads: Asked[messages.Unloaded] = Asked()
         self._exit_reason: str | None = None
-        self._job_numbers = 0
         self._served = 0
-        self._watch = HangWatch(self._hangs, clock)
         self._stop_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -210,11 +192,7 @@ class Member:
             model: a loaded one.
             seconds: how long it may run.
         """
-        self._job_numbers += 1
-        sent = Sent(self._job_numbers, job, model, seconds)
-        if not self.jobs:
-            self._watch.begin(seconds)
-        self.jobs.append(sent)
+        sent = self._backlog.add(job, model, seconds)
         self._channel.send_batch(sent.number, model, job.calls, job.max_size)
 
     def retire(self) -> None:
@@ -266,15 +244,11 @@ class Member:
                 logger.warning("unexpected message", extra={"model": self.name, "kind": type(message).__name__})
 
     def _on_done(self, done: messages.Done, payload: bytes | bytearray) -> None:
-        if not self._fits(done, payload):
+        if not self._backlog.fits(done, payload):
             logger.error("answer of a worker of %s does not fit its batch", self.name)
             self.kill("protocol")
             return
-        sent = self.jobs.popleft()
-        if self.jobs:
-            self._watch.begin(self.jobs[0].seconds)
-        else:
-            self._watch.rest()
+        sent = self._backlog.answered()
         self._served += len(sent.job.calls)
         self._check_wear(done)
         self._hooks.on_job_end(sent.model)
@@ -282,16 +256,6 @@ class Member:
             self._ask_to_stop()
         self._hooks.on_room()
         sent.job.owner.done(sent.job, done, payload)
-
-    def _fits(self, done: messages.Done, payload: bytes | bytearray) -> bool:
-        if not self.jobs or self.jobs[0].number != done.id:
-            return False
-        count = len(self.jobs[0].job.calls)
-        return (
-            len(done.statuses) == len(done.lengths) == len(done.json_lengths) == count
-            and sum(done.lengths) == len(payload)
-            and min(done.lengths) >= 0
-        )
 
     def _check_wear(self, done: messages.Done) -> None:
         self.memory_bytes, limit = done.memory_bytes, self._launch.memory_bytes
@@ -331,13 +295,13 @@ class Member:
     def _end(self) -> None:
         reason = self._exit_reason or ""
         self._enter(WorkerState.DEAD)
-        self._watch.close()
+        self._backlog.close()
         if self._stop_timer is not None:
             self._stop_timer.cancel()
         self.ended.set_result(reason)
         self._give_up(WorkerDied(reason))
         self._hooks.on_end(self, reason)
-        self._lose_jobs(reason)
+        self._backlog.lose(reason, self._hooks.on_job_end)
         self._hooks.on_room()
 
     def _give_up(self, died: WorkerDied) -> None:
@@ -348,42 +312,7 @@ class Member:
             self._hello.set_exception(died)
             self._hello.exception()  # it may be that nobody waits any more
 
-    def _lose_jobs(self, reason: str) -> None:
-        """Last to first, as each innocent one goes to the front of the queue; the first is the suspect."""
-        while self.jobs:
-            sent = self.jobs.pop()
-            self._hooks.on_job_end(sent.model)
-            job = sent.job
-            job.owner.lost(job, Loss(reason, suspect=not self.jobs, outside=reason in OUTSIDE))
-
     def _enter(self, state: WorkerState) -> None:
         if not may_follow(self.state, state):
             raise RuntimeError(f"a worker cannot go from {self.state} to {state}")
         self.state = state
-
-
-async def start_with(member: Member, spec: ModelSpec) -> messages.Loaded:
-    """Start a worker that serves nothing but this model; return when it takes jobs.
-
-    Raises:
-        WorkerDied: the process ended meanwhile.
-        ShoalError: it could not be started, or the model not be loaded; the worker is killed.
-    """
-    try:
-        await member.start(START_SECONDS)
-        loaded = await member.load(MODEL, spec)
-        await member.open()
-    except asyncio.CancelledError:
-        member.stop()
-        raise
-    except BaseException:
-        member.kill("load_failed")
-        raise
-    return loaded
-
-
-def describe(error: BaseException) -> str:
-    """A sentence on why a worker did not become ready."""
-    if isinstance(error, WorkerDied):
-        return f"the worker died while loading the model ({error})"
-    return error.message if isinstance(error, ShoalError) else f"{type(error).__name__}: {error}"

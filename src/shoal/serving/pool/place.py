@@ -10,19 +10,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from shoal.core.clock import Clock
 from shoal.core.errors import NotReady, ShoalError
 from shoal.core.placement import residency
 from shoal.core.placement.residents import Residents
 from shoal.core.tasks import Tasks
+from shoal.serving.pool.alone import START_SECONDS
 from shoal.serving.pool.jobs import Job
 from shoal.serving.pool.keeper import Keeper
 from shoal.serving.pool.lease import Lease, Stay
 from shoal.serving.pool.line import Line, Pace
 from shoal.serving.pool.loads import Loads
-from shoal.serving.pool.member import START_SECONDS, Hooks, Member, WorkerDied
+from shoal.serving.pool.member import Hooks, Member, WorkerDied
+from shoal.serving.pool.moving import move
 from shoal.serving.pool.seat import Seat
 from shoal.serving.pool.sharing import Counters, SharedSettings
 from shoal.serving.pool.supervisor import WorkerState
@@ -199,7 +201,8 @@ class Place:
             self._follow(member)
             async with self.changing:
                 if before is not None:
-                    await self._move(member)
+                    await move(self._resident_leases(), member, self.evict)
+                    self._counters.replaced += 1
                 await member.open()
                 self.member, self.base_bytes = member, hello.memory_bytes
         except asyncio.CancelledError:
@@ -213,37 +216,17 @@ class Place:
             raise NotReady(said) from error
         return member
 
+    def _resident_leases(self) -> Iterator[Lease]:
+        """What was used last first; what goes while others are loaded is passed over."""
+        for resident in reversed(list(self.residents)):
+            lease = self._keys.get(resident.key)
+            if lease is not None:
+                yield lease
+
     def _follow(self, member: Member) -> None:
         if member.process is not None and member not in self._unfinished:
             self._unfinished.add(member)
             self._tasks.start("end of a worker", self._finish(member))
-
-    async def _move(self, member: Member) -> None:
-        """Load what is resident into the next worker, too: what was used last first."""
-        moved = []
-        for resident in reversed(list(self.residents)):
-            lease = self._keys.get(resident.key)
-            if lease is not None:
-                await self._load_again(member, lease)
-                moved.append(lease)
-        for lease in moved:
-            if lease.stay is Stay.GONE:
-                await member.unload(lease.number)
-        self._counters.replaced += 1
-
-    async def _load_again(self, member: Member, lease: Lease) -> None:
-        seat = lease.seat
-        try:
-            await member.load(lease.number, seat.spec, seat.loaded)
-        except WorkerDied as error:
-            self._evict_from_next(lease, f"the next worker died while it was loaded ({error})")
-            raise
-        except ShoalError as error:
-            self._evict_from_next(lease, f"the next worker could not load it: {error.message}")
-
-    def _evict_from_next(self, lease: Lease, reason: str) -> None:
-        if lease.stay is not Stay.GONE:
-            self.evict(lease.key, "failed", reason)
 
     async def _finish(self, member: Member) -> None:
         await member.finish()

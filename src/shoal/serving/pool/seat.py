@@ -18,9 +18,11 @@ from shoal.core.errors import NotReady, ShoalError
 from shoal.core.ipc.messages import Loaded
 from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
+from shoal.serving.pool.alone import tried
+from shoal.serving.pool.arrivals import Arrivals
 from shoal.serving.pool.jobs import Job
 from shoal.serving.pool.lease import Lease, Stay
-from shoal.serving.pool.member import Hooks, Member, WorkerDied, describe, start_with
+from shoal.serving.pool.member import Hooks, Member
 from shoal.serving.pool.remembered import Memory
 from shoal.serving.pool.sharing import label
 from shoal.serving.pool.spare import Spare, unheard
@@ -70,7 +72,7 @@ class Seat:
         self._trying = False
         self._stopped = False
         self._healing: asyncio.TimerHandle | None = None
-        self._arrivals: list[asyncio.Future[Loaded]] = []
+        self._arrivals = Arrivals()
 
     # What the batcher and the runner ask for.
 
@@ -166,7 +168,7 @@ class Seat:
         for lease in leases:
             lease.place.release(lease)
             lease.give_back_held("stop")
-        self._fail_arrivals(NotReady("it was stopped"))
+        self._arrivals.fail(NotReady("it was stopped"))
         await self._tasks.close()
         await self.spare.stop()
         self.on_room = self.on_change = _nothing
@@ -188,10 +190,7 @@ class Seat:
         job, lease.held = lease.held, None
         if job is not None:
             lease.place.send(lease, job)
-        for future in self._arrivals:
-            if not future.done():
-                future.set_result(loaded)
-        self._arrivals.clear()
+        self._arrivals.came(loaded)
         self.on_room()
 
     def evicted(self, lease: Lease, reason: str) -> None:
@@ -295,11 +294,10 @@ class Seat:
         for _ in range(wanted):
             if len(self._resident()) >= wanted:
                 break
-            future: asyncio.Future[Loaded] = asyncio.get_running_loop().create_future()
-            self._arrivals.append(future)
+            arrival = self._arrivals.expect()
             if not self._trying:
                 self._move_in(None)
-            self.loaded = await future
+            self.loaded = await arrival
         assert self.loaded is not None
         return self.loaded
 
@@ -308,18 +306,12 @@ class Seat:
         delay = self.memory.failed(error.message, self._pool.clock())
         logger.error("%s cannot be loaded: %s", self.label, error.message, extra={"next": delay})
         self.failure = error.message
-        self._fail_arrivals(error)
+        self._arrivals.fail(error)
         self.on_change()
         if lease is not None:
             lease.give_back_held("load_failed")
         if not self._stopped:
             self._healing = asyncio.get_running_loop().call_later(delay, self._heal)
-
-    def _fail_arrivals(self, error: ShoalError) -> None:
-        arrivals, self._arrivals = self._arrivals, []
-        for future in arrivals:
-            if not future.done():
-                future.set_exception(error)
 
     def _heal(self) -> None:
         self._healing = None
@@ -329,18 +321,14 @@ class Seat:
 
     async def _try_alone(self) -> None:
         """Load the model in a worker of its own, where it can hurt nobody."""
-        member = self._make_alone(Hooks(on_room=_nothing, on_end=lambda member, reason: None))
         try:
-            await start_with(member, self.spec)
-        except (WorkerDied, ShoalError) as error:
-            self._fail(NotReady(describe(error), hint="its last words are in the log"))
-            return
+            reason = await tried(self._make_alone, self.spec)
         finally:
             self._trying = False
-            member.stop()
-            if member.process is not None:
-                await member.finish()
-        self.called()
+        if reason:
+            self._fail(NotReady(reason, hint="its last words are in the log"))
+        else:
+            self.called()
 
     def _make_alone(self, hooks: Hooks) -> Member:
         return self._pool.make_alone(self.spec, hooks)

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from shoal.core.errors import ShoalError
 from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
+from shoal.serving.pool.alone import MODEL, describe, start_with
 from shoal.serving.pool.jobs import Job, Loss
-from shoal.serving.pool.member import MODEL, Hooks, Member, WorkerDied, describe, start_with
+from shoal.serving.pool.member import Hooks, Member, WorkerDied
 from shoal.serving.pool.supervisor import WorkerState
 
 logger = logging.getLogger(__name__)
