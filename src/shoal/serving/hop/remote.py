@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from math import inf
-from typing import Any
 
 import msgspec
 
@@ -158,7 +158,7 @@ class RemoteModels:
         finally:
             self._lookups.forget((name, ""))
             await self.refresh(name)
-            await self._guarded(self._list())
+            await self._guarded(self._list)
 
     async def _look_for(self, key: Key) -> None:
         description = await self._describe(key)
@@ -200,14 +200,16 @@ class RemoteModels:
         while True:
             now = self._clock()
             if now >= self._list_again_at and (now - self._looked_at < LOOKED_SECONDS or not self._memory.listed):
-                await self._guarded(self._list())
+                await self._guarded(self._list)
             used = [handle for handle in self._memory.handles.values() if handle.used]
-            await asyncio.gather(*(self._guarded(self._refresh(*each)) for each in self._by_owner(used).items()))
+            await asyncio.gather(
+                *(self._guarded(partial(self._refresh, *each)) for each in self._by_owner(used).items())
+            )
             await asyncio.sleep(self._settings.refresh_seconds)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except ShoalError as error:
             logger.debug("models could not be refreshed: %s", error)
         except msgspec.DecodeError as error:
