@@ -225,3 +225,34 @@ def test_how_many_rows_a_batch_has_is_a_moving_mean() -> None:
     assert admission._batch_rows == pytest.approx(5.0)
     admission.learn(0, 0.0)
     assert admission._batch_rows == pytest.approx(4.2)
+
+
+def test_how_long_a_batch_takes_is_a_moving_mean_too() -> None:
+    admission = paced(0.1)
+    admission.learn(1, 0.05)
+    assert admission._batch_seconds == pytest.approx(0.09)
+    admission.learn(1, 100.0)  # counts as twice as long
+    assert admission._batch_seconds == pytest.approx(0.108)
+    admission.reconsider(1, 0.058)
+    assert admission._batch_seconds == pytest.approx(0.098)
+
+
+@pytest.mark.parametrize(
+    ("pace", "batch", "learned"),
+    [(0.1, 0.3, (0.098, 0.3)), (0.05, 0.4, (0.05, 0.392)), (0.05, 0.3, (0.05, 0.3)), (0.09, 0.36, (0.09, 0.36))],
+)
+def test_a_batch_that_was_faster_in_one_way_teaches_that(
+    pace: float, batch: float, learned: tuple[float, float]
+) -> None:
+    admission = paced(1.0)
+    admission._pace, admission._batch_seconds, admission._batch_rows = pace, batch, 4.0
+    admission.reconsider(1, 0.09)  # by the row 0.09; a full batch of four would take 0.36
+    assert (admission._pace, admission._batch_seconds) == pytest.approx(learned)
+
+
+def test_a_queue_need_not_be_looked_at_as_soon_as_it_goes_faster() -> None:
+    admission = paced(0.003)
+    assert admission.easy_rows == 0
+    for _ in range(20):
+        admission.reconsider(1, 0.0001)
+    assert admission.easy_rows > 10

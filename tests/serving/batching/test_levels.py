@@ -268,6 +268,15 @@ def test_a_level_that_would_hold_as_much_as_the_fullest_takes_no_place_of_its() 
     assert pushed.level == 3
 
 
+@pytest.mark.parametrize(("waiting", "pushed"), [(8, 0), (9, None)])
+def test_what_a_level_holds_is_compared_by_its_weight(waiting: int, pushed: int | None) -> None:
+    queue = CallQueue()
+    fill(queue, "", 80, level=0)
+    fill(queue, "", waiting, level=3)
+    call = queue.push_out(make(level=3))
+    assert (None if call is None else call.level) == pushed
+
+
 def test_a_tenant_of_more_weight_may_hold_more_before_it_makes_room_itself() -> None:
     queue = CallQueue(lambda tenant: 4.0 if tenant == "heavy" else 1.0)
     fill(queue, "a", 10)

@@ -75,15 +75,13 @@ def test_it_stays_on_its_ladder_whatever_it_sees(batches: list[tuple[int, float,
 
 def test_a_rung_is_known_after_some_batches_of_which_the_first_does_not_count() -> None:
     rung = Rung()
-    for seen, seconds in enumerate((100.0, 4.0, 4.0)):
+    assert SAMPLES == 3
+    for seen, (seconds, mean) in enumerate([(100.0, 100.0), (4.0, 4.0), (5.0, 4.3), (4.3, 4.3)]):
         assert (rung.count, rung.known) == (seen, False)
         rung.observe(2, seconds)
-    assert (rung.batch_seconds, rung.row_seconds) == (4.0, 2.0)
-    assert (SAMPLES, rung.known) == (3, False)
-    rung.observe(2, 5.0)
+        assert rung.batch_seconds == pytest.approx(mean)
+        assert rung.row_seconds == pytest.approx(mean / 2)
     assert rung.known
-    assert rung.batch_seconds == pytest.approx(4.3)
-    assert rung.row_seconds == pytest.approx(2.15)
 
 
 @pytest.mark.parametrize("share", [GAIN - 0.01, GAIN])
@@ -108,6 +106,8 @@ def test_larger_sizes_are_tried_again_after_a_while() -> None:
             tried.append(batch)
         saturate(size, lambda rows: rows * (1.0 if rows <= 4 else 1.5), 1)
     assert size.rows in (4, 8)
+    assert tried[0] == SAMPLES + 1
+    assert tried[1] - tried[0] == FORGET + SAMPLES - 1
     gaps = [later - earlier for earlier, later in pairwise(tried[1:])]
     assert gaps
     assert set(gaps) == {FORGET + SAMPLES}
@@ -147,3 +147,18 @@ def test_at_one_row_it_is_compared_with_nothing_smaller() -> None:
     size._at = 0
     saturate(size, lambda rows: 2.0 * rows, SAMPLES + 1)
     assert size.rows == 2
+
+
+def test_it_goes_back_up_to_a_size_that_is_known_to_pay() -> None:
+    size = AutoSize()
+    saturate(size, lambda rows: 0.01 + 0.0001 * rows, 40)
+    assert size.rows == 64
+    size._at = 2
+    saturate(size, lambda rows: 0.01 + 0.0001 * rows, 1)
+    assert size.rows == 8
+
+
+def test_a_batch_may_take_as_long_as_the_target() -> None:
+    size = AutoSize(target=4.0)
+    saturate(size, lambda rows: float(rows), 50)
+    assert size.rows == 4
