@@ -170,3 +170,10 @@ def test_wrong_bytes_are_never_loaded(world: World) -> None:
     world.store.content[name_of(MODEL)] = b"import os\n"
     with pytest.raises(CorruptArtifact):
         world.prepare(Route(service=service(), target=target))
+
+
+def test_where_workers_are_elsewhere_no_environment_is_built(world: World) -> None:
+    preparing = Preparing(world.cache, None, world.services)
+    route = Route(service=service(requirements="nothing==1"), target=world.target({"model.py": b"class M: ..."}))
+    assert asyncio.run(preparing.prepare(route, "")).spec.python == ""
+    preparing.close()

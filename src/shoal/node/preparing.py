@@ -43,11 +43,11 @@ class Preparing:
 
     Args:
         cache: of model files.
-        environments: of workers.
+        environments: of workers; None: workers are elsewhere, and so is what they need.
         services: the folder below which services' further files are put.
     """
 
-    def __init__(self, cache: ArtifactCache, environments: Environments, services: Path) -> None:
+    def __init__(self, cache: ArtifactCache, environments: Environments | None, services: Path) -> None:
         self._cache = cache
         self._environments = environments
         self._services = services
@@ -86,13 +86,14 @@ class Preparing:
         return lease
 
     def _python(self, service: Service, held: list[Callable[[], None]]) -> str:
-        if not service.requirements:
+        environments = self._environments
+        if environments is None or not service.requirements:
             return ""
         name = service.address
-        environment = self._environments.ensure(
+        environment = environments.ensure(
             service.requirements, lambda line: logger.info("environment: %s", line, extra={"model": name})
         )
-        held.append(lambda: self._environments.release(environment.digest))
+        held.append(lambda: environments.release(environment.digest))
         return str(environment.python)
 
     def _download(self, route: Route, held: list[Callable[[], None]]) -> dict[str, str]:

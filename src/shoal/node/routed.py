@@ -72,9 +72,8 @@ class Routed:
         self._cache = ArtifactCache(
             home_folder(settings, "cache"), Blobs(settings, lambda: self.control_url), settings.cache
         )
-        self._preparing = Preparing(
-            self._cache, Environments(home_folder(settings, "environments")), settings.folder / "services"
-        )
+        environments = None if settings.workers_elsewhere else Environments(home_folder(settings, "environments"))
+        self._preparing = Preparing(self._cache, environments, settings.folder / "services")
         self._journal = Journal()
         self._hosts = Hosts(settings, metrics)
         self.apps = Apps(self._hosts.confiner)

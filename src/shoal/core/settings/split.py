@@ -68,6 +68,11 @@ class SplitSettings(BaseModel):
         """Whether gateways and proxies are processes of their own."""
         return self.gateways is not None or self.proxies is not None
 
+    @property
+    def workers_elsewhere(self) -> bool:
+        """Whether hosts of workers run the models, instead of workers of its own."""
+        return bool(self.workers_at or self.workers_directory)
+
     @model_validator(mode="after")
     def _one_directory(self) -> SplitSettings:
         if self.proxies_at and self.directory:

@@ -7,10 +7,10 @@ from collections.abc import Collection
 
 from shoal.core.errors import ShoalError
 from shoal.core.ipc.messages import Loaded
-from shoal.serving.remote.seat import Seat, is_other
+from shoal.serving.remote.seat import Seat, may_pass
 
 PATIENCE = 10.0
-"""How long a start waits for the files of hosts to become those of the proxy."""
+"""How long a start waits for refusals to pass: for files of hosts to become those of the proxy, say."""
 LONELY_SECONDS = 5.0
 """How long a model may be without any worker before its callers are told so; until then they wait."""
 
@@ -49,7 +49,7 @@ class Start:
         errors = [each.refusal for each in seats if each.refusal is not None]
         if not errors or len(errors) < len(seats):
             return
-        if now >= self._patient_until or not any(is_other(each) for each in errors):
+        if now >= self._patient_until or not any(may_pass(each) for each in errors):
             self.fail(errors[0])
 
 

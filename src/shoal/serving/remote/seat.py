@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from shoal.core.errors import Conflict, NotFound, ShoalError
+from shoal.core.errors import Conflict, NotFound, ShoalError, Unavailable
 from shoal.core.ipc.messages import Done
 from shoal.serving.pool.jobs import Job
 from shoal.serving.remote.accounts import Account
@@ -112,9 +112,9 @@ class Aside:
         return min(open_seats, key=lambda each: len(each.jobs), default=None)
 
 
-def is_other(error: ShoalError) -> bool:
-    """Whether a host has refused a model because it has not the files of the proxy: that may change any moment."""
-    return isinstance(error, NotFound | Conflict)
+def may_pass(error: ShoalError) -> bool:
+    """Whether a refusal may be over any moment: the host has not the files of the proxy yet, or control is away."""
+    return isinstance(error, NotFound | Conflict) or error.code == Unavailable.code
 
 
 def fits(done: Done, calls: int, size: int) -> bool:

@@ -23,14 +23,14 @@ from shoal.serving.remote.link import Link
 from shoal.serving.remote.marks import mark_of
 from shoal.serving.remote.messages import Died, Lost, Opened, Ran, Refused, Slots
 from shoal.serving.remote.patience import Loneliness, Start
-from shoal.serving.remote.seat import Aside, Seat, fits, is_other
+from shoal.serving.remote.seat import Aside, Seat, fits, may_pass
 
 logger = logging.getLogger(__name__)
 
 HOST_LOST = "host_lost"
 """Label of the loss of a batch whose host is there no more."""
 ASK_AGAIN = 1.0
-"""Seconds after which a host is asked again that has not the same files (yet)."""
+"""Seconds after which a host is asked again whose refusal may pass: it has not the same files yet, say."""
 LOAD_AGAIN = 30.0
 """Seconds after which a host is asked again that could not load the model."""
 
@@ -189,7 +189,7 @@ class RemoteWorkers:
             return
         error = seat.refusal = refused.error.to_error()
         logger.warning("host %s does not run %s: %s", link.name, self.spec.name, error.message)
-        seat.again = self._crew.clock() + (ASK_AGAIN if is_other(error) else LOAD_AGAIN)
+        seat.again = self._crew.clock() + (ASK_AGAIN if may_pass(error) else LOAD_AGAIN)
         seat.slots = seat.workers = 0
         seat.opened = False
         self._count()
