@@ -38,6 +38,7 @@ def test_only_what_can_wait_is_refused_for_want_of_memory() -> None:
         assert bench.batcher._entrance.watchful
         assert [shed(bench.submit(level=level)[0]) for level in (2, 3)] == [LONG_RETRY] * 2
         assert not any(bench.submit(level=level)[0].outcomes for level in (0, 1))
+    assert bench.batcher._queue.rows == len(list(bench.batcher._queue)) == 4
     bench.batcher.strain(Stage.CALM)
     assert not bench.batcher._entrance.watchful
     assert not bench.submit(level=3)[0].outcomes
@@ -47,6 +48,7 @@ def test_calm_memory_refuses_nobody_where_the_model_is_looked_at_for_other_reaso
     bench = Bench(slots=0)
     bench.batcher.refuse(lambda: Unavailable("gone"))
     assert isinstance(bench.submit()[0].error, Unavailable)
+    assert bench.batcher._queue.rows == 0
     bench.batcher.refuse(None)
     bench.batcher._entrance.watchful = True
     assert not bench.submit(level=3)[0].outcomes
