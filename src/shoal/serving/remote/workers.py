@@ -246,8 +246,8 @@ class RemoteWorkers:
         seat.link.send(messages.Open(self._number, wanted))
 
     def _scale(self) -> None:
-        """Spread the workers over the hosts that have the model."""
-        seats = [each for each in self._seats.values() if each.opened and not each.closed]
+        """Spread the workers over the hosts that have the model; one that stands still for a moment is among them."""
+        seats = [each for each in self._seats.values() if each.opened and not each.link.draining]
         if self._spread and seats:
             share = max(1, -(-self._wished // len(seats)))
             for seat in seats:
