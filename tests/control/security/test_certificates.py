@@ -35,10 +35,9 @@ def test_names_alone_turn_authentication_on(made: World) -> None:
     assert made.problem("GET", "/v1/nodes") == (403, "permission_denied")
 
 
-@pytest.mark.parametrize("name", ["", "other.example", "ops.example.evil.test", "OPS.example", "*"])
-def test_another_name_is_nobody(made: World, name: str) -> None:
-    made.certificate = name
-    assert made.problem("GET", "/v1/models") == (401, "unauthenticated")
+def test_another_name_is_nobody(made: World) -> None:
+    for made.certificate in ("", "other.example", "ops.example.evil.test", "OPS.example", "*"):
+        assert made.problem("GET", "/v1/models") == (401, "unauthenticated")
 
 
 def test_what_is_sent_counts_instead(made: World) -> None:

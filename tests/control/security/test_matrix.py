@@ -120,20 +120,22 @@ def test_every_cell_is_answered_as_expected(keyed: Keyed, keys: dict[str, str]) 
 
 
 def test_a_certificates_name_is_answered_as_a_key_of_the_same_grants(tmp_path: Path) -> None:
-    grants = {role: [{"permissions": [role]}] for role in ("caller", "viewer", "engineer", "qa", "owner")}
+    grants = {role: [{"permissions": [role]}] for role in ("viewer", "owner")}
     grants |= {role: [{"permissions": [role], "namespace": "*"}] for role in ("admin", "node")}
     grants["foreign"] = [{"permissions": ["owner"], "namespace": "other"}]
     with world(tmp_path, certificates={f"{column}.example": each for column, each in grants.items()}) as made:
         made.certificate = "admin.example"
         keyed = Keyed(made)
         prepare(keyed)
-        answered_as_expected(keyed, dict.fromkeys(COLUMNS, ""))
+        answered_as_expected(keyed, dict.fromkeys([*grants, "nobody"], ""))
 
 
 def answered_as_expected(keyed: Keyed, keys: dict[str, str]) -> None:
-    """Each column asks with its key, and over a connection with a certificate of its name."""
+    """Each column for which there is a key asks with it, and over a connection with a certificate of its name."""
     wrong, cells = [], 0
     for route, column, cell in expected():
+        if column not in keys:
+            continue
         method, path = _ready(keyed, route).split(" ")
         content = b"another" if method in ("PUT", "POST", "PATCH") else None
         keyed.world.certificate = f"{column}.example"
@@ -143,7 +145,7 @@ def answered_as_expected(keyed: Keyed, keys: dict[str, str]) -> None:
         if not right:
             wrong.append((route, column, cell, status, answer.text[:200]))
     assert not wrong
-    assert cells == len(RULES) * len(COLUMNS)
+    assert cells == len(RULES) * len(keys)
 
 
 def _ready(keyed: Keyed, route: str) -> str:
