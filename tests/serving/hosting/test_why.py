@@ -79,6 +79,6 @@ def test_what_workers_are_confined_without_is_told_if_nothing_makes_up_for_it() 
 def test_workers_elsewhere_are_told_by_their_hosts() -> None:
     hosts = {"b": {"workers": 0, "refused": "its files are others"}, "a": {"workers": 2}}
     said = sentences({"state": "READY", "reason": "", "workers_ready": 2, "hosts": hosts})
-    assert said[1] == "2 workers are ready at hosts: a (2); b does not run it: its files are others"
+    assert said[1] == "its workers are at hosts: a (2); b does not run it: its files are others"
     said = sentences({"state": "UNAVAILABLE", "reason": "x", "workers_ready": 0, "hosts": {}})
     assert said[1] == "no host has a worker for it"

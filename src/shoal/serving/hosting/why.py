@@ -57,13 +57,13 @@ def _place(facts: Facts) -> str:
         return ""
     ready, wanted = facts["workers_ready"], facts.get("workers", facts["workers_ready"])
     if "hosts" in facts:
-        return _at_hosts(ready, facts["hosts"])
+        return _at_hosts(facts["hosts"])
     return f"{ready} of {wanted} workers of its own are ready"
 
 
-def _at_hosts(ready: int, hosts: Mapping[str, Mapping[str, Any]]) -> str:
+def _at_hosts(hosts: Mapping[str, Mapping[str, Any]]) -> str:
     there = [f"{name} ({facts['workers']})" for name, facts in sorted(hosts.items()) if facts["workers"]]
-    said = f"{ready} workers are ready at hosts: {', '.join(there)}" if there else "no host has a worker for it"
+    said = f"its workers are at hosts: {', '.join(there)}" if there else "no host has a worker for it"
     refused = [
         f"; {name} does not run it: {facts['refused']}" for name, facts in sorted(hosts.items()) if "refused" in facts
     ]
