@@ -72,6 +72,9 @@ def test_what_was_long_ago_counts_for_less() -> None:
     line.had = (long + 2) // 2
     assert level.measured("a", long + 2) == (10, 0.5)
     assert (line.had, line.since) == ((long + 2) // 4, (long + 2) // 2)
+    line.had, line.since = 100, 10_000
+    assert level.measured("a", 10_000 + MEASURED) == (10, 100 / MEASURED)
+    assert (line.had, line.since) == (100, 10_000)
 
 
 def test_what_is_ahead_in_a_level_is_its_own_and_what_others_get_meanwhile() -> None:
@@ -285,3 +288,20 @@ def test_a_tenant_of_more_weight_may_hold_more_before_it_makes_room_itself() -> 
     assert pushed is not None
     assert pushed.tenant == "a"
     assert queue.push_out(make(tenant="heavy", rows=2)) is None
+
+
+def test_the_next_is_of_who_has_had_least_also_after_all_was_arranged_anew() -> None:
+    level = level_with(a=3, b=3, c=3)
+    for tenant, start in (("a", 5.0), ("b", 3.0), ("c", 1.0)):
+        level._lines[tenant].start = start
+    level._arrange()
+    assert level.next.tenant == "c"
+
+
+def test_idle_tenants_are_remembered_until_there_are_too_many() -> None:
+    level = level_with()
+    for number in range(MOST_IDLE):
+        level._line(f"t{number}")
+        assert len(level._lines) == number + 1
+    level._line("one more")
+    assert set(level._lines) == {"one more"}

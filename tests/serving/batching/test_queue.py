@@ -129,6 +129,8 @@ def test_what_was_dropped_on_the_way_is_no_empty_entry_any_more() -> None:
         queue.release(call)
         call.cancel()
     made[4].cancel()  # not released
+    assert queue.take(0, 0.0, no_expiry) == [made[5]]
+    queue.put_back([made[5]])
     assert queue.take(2, 0.0, no_expiry) == made[5:7]
     assert (queue._empty, queue.rows, queue.bytes) == (0, 3, 3)
 
@@ -192,3 +194,15 @@ def test_what_is_pushed_out_is_not_counted_any_more() -> None:
     pushed = queue.push_out(RecordedCall(arrived=0.0, tenant="other"))
     assert pushed is not None
     assert (queue.rows, queue.bytes) == (8, 4)
+
+
+def test_entries_that_are_met_are_counted_one_by_one() -> None:
+    queue = CallQueue()
+    made = [make(at) for at in range(4)]
+    for call in made:
+        queue.append(call)
+    for call in (made[0], made[3]):
+        queue.release(call)
+        call.cancel()
+    assert queue.take(1, 0.0, no_expiry) == [made[1]]
+    assert queue._empty == 1

@@ -155,6 +155,21 @@ def test_what_has_no_end_is_none(data: bytes) -> None:
     refused(data, "is cut off, or is no zip archive")
 
 
+@pytest.mark.parametrize("gap", [0, 1, 20])
+def test_between_a_large_end_and_its_locator_is_nothing(gap: int) -> None:
+    plain = ZipBuilder().add("a", ONNX)
+    whole = plain.end()
+    at, size = plain.out.tell(), len(plain.directory[0])
+    end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, size, at)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, at + size, 1)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    data = whole[: at + size] + end64 + bytes(gap) + locator + end
+    if gap:
+        refused(data, "damaged end")
+    else:
+        assert read(data) == {"a": ONNX}
+
+
 def test_a_reference_to_a_large_end_that_is_not_there_is_refused() -> None:
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     for before in (b"", bytes(19), bytes(20), bytes(100)):
