@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from math import inf
 
 import msgspec
 import pytest
@@ -101,6 +102,13 @@ def test_what_waits_with_a_bound_is_looked_at_one_after_the_other_and_with_its_d
     assert [call.number for call in ended] == [2, 0, 1]
     assert [type(call.error) for call in ended] == [DeadlineExceeded, Overloaded, Overloaded]
     assert bench.batcher.waiting_bytes == 0
+
+
+def test_what_waits_is_not_looked_at_before_it_is_due() -> None:
+    bench = Bench(Batching(max_size=4, queue_seconds=0.5), slots=0)
+    bench.submit(1)
+    bench.loop.advance(0.49)
+    assert bench.batcher._deadlines._last == -inf
 
 
 def test_a_batch_that_runs_is_not_looked_at_for_the_time_that_it_waited() -> None:
