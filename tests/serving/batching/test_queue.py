@@ -206,3 +206,16 @@ def test_entries_that_are_met_are_counted_one_by_one() -> None:
         call.cancel()
     assert queue.take(1, 0.0, no_expiry) == [made[1]]
     assert queue._empty == 1
+
+
+def test_who_has_gone_is_not_counted_among_the_urgent() -> None:
+    queue = CallQueue()
+    made = [make(at, rows=2, level=level) for at, level in enumerate((1, 1, 3))]
+    for call in made:
+        queue.append(call)
+    queue.release(made[0])
+    made[0].cancel()
+    assert queue.urgent == 2
+    made[1].deadline = 1.0
+    assert queue.take(9, 1.0, lambda call: None) == [made[2]]
+    assert (queue.urgent, queue.rows) == (0, 0)
