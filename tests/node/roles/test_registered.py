@@ -96,6 +96,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_what_is_on_disk_is_enough(world: World) -> None:
     assert world.find("1", disk={("m", ""): route("1")}, control=None) == ("1", [])
     assert world.files.held == 1
+    assert world.source._state.get(("m", "1")) is not None
 
 
 def test_what_has_changed_is_asked_for(world: World) -> None:

@@ -73,6 +73,7 @@ class RegistrySource:
                 continue
             prepared = await self._preparing.prepare(route, key[1])
             if mark_of(prepared.spec) == wanted.mark:
+                self._state.put((wanted.name, wanted.version), route)  # once its service serves another, too
                 return Found(prepared.spec, prepared.release, route.service.device)
             prepared.release()
         raise Conflict(f"version {wanted.version} of {wanted.name!r} is something else here than at the proxy")

@@ -77,7 +77,7 @@ class Shelf:
         self._clock = clock
         self._stocks: dict[Wanted, Stock] = {}
         self._releases: dict[Wanted, Callable[[], None]] = {}
-        self._loading: dict[Wanted, asyncio.Task[Stock]] = {}
+        self._loading: dict[Wanted, asyncio.Task[Stock | ShoalError]] = {}
         self._gate = asyncio.Semaphore(at_once)
         self._tasks = Tasks()
         self._workers = metrics.gauge("shoal_host_workers", "Workers of a host that are ready.", ("model", "version"))
@@ -110,9 +110,18 @@ class Shelf:
             return stock
         task = self._loading.get(wanted)
         if task is None:
-            task = self._loading[wanted] = self._tasks.start(f"load {wanted.name}", self._load(wanted))
+            task = self._loading[wanted] = self._tasks.start(f"load {wanted.name}", self._try(wanted))
             task.add_done_callback(lambda _: self._loading.pop(wanted, None))
-        return await asyncio.shield(task)
+        outcome = await asyncio.shield(task)
+        if isinstance(outcome, ShoalError):
+            raise outcome
+        return outcome
+
+    async def _try(self, wanted: Wanted) -> Stock | ShoalError:
+        try:
+            return await self._load(wanted)
+        except ShoalError as error:
+            return error
 
     async def _load(self, wanted: Wanted) -> Stock:
         found = await self._source.find(wanted)
