@@ -265,3 +265,22 @@ def test_the_innocent_leave_again_without_being_asked_for() -> None:
     job.owner.lost(job, Loss("SIGSEGV", suspect=False))
     bench.loop.turn()
     assert bench.workers.sent == [[0], [0]]
+
+
+def test_a_batch_is_full_if_as_much_as_one_row_stays_behind() -> None:
+    bench = Bench(Batching(max_size=4), slots=1)
+    bench.submit(5)
+    bench.loop.turn()
+    assert bench.workers.jobs[0].full
+
+
+def test_what_is_refused_as_poison_while_it_waits_gives_its_room_back() -> None:
+    bench = Bench(Batching(max_size=1), slots=1)
+    bench.submit(3, body=b"bad")
+    bench.loop.turn()
+    bench.workers.slots = 0
+    bench.workers.die()
+    assert bench.batcher._queue.rows == 2
+    bench.spare.die()
+    assert [type(call.error) for call in bench.calls] == [PoisonInput] * 3
+    assert (bench.batcher._queue.rows, bench.batcher.waiting_bytes) == (0, 0)
