@@ -227,3 +227,28 @@ class Hedging(RuleBasedStateMachine):
 
 TestHedging = Hedging.TestCase
 TestHedging.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_calls_that_are_sent_while_others_are_given_up_are_not_given_up_unseen() -> None:
+    """All were held for equally long; the first that is given up makes room for the next ones."""
+    state = Hedging()
+    for at in (0, 2):
+        state.break_link(at=at)
+    state.submit(at=0, count=40, timeout=60.0)
+    state.break_link(at=1)
+    state.wait(seconds=4.5)
+    state.come_back(at=0)
+    state.submit(at=0, count=40, timeout=1.0)
+    state.wait(seconds=0.6)
+    state.each_has_one_outcome_and_is_where_it_is_said_to_be()
+    state.teardown()
+
+
+def test_calls_that_find_no_room_while_others_are_overdue_are_given_up_once() -> None:
+    state = Hedging()
+    state.submit(at=0, count=40, timeout=0.03)
+    state.break_link(at=0)
+    state.change(at=1, full=True, ready=False)
+    state.wait(seconds=0.4)
+    state.each_has_one_outcome_and_is_where_it_is_said_to_be()
+    state.teardown()

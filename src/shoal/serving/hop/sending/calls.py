@@ -265,7 +265,9 @@ class Calls:
             logger.exception("an error could not be delivered", extra={"model": pending.target.name})
 
     def _unserved(self, pending: Pending, error: ShoalError) -> None:
-        """An error of our own."""
+        """An error of our own; for what has its outcome already, nothing: the end of one may be that of others."""
+        if pending.over:
+            return
         self._instruments.unserved.labels(error.code).inc()
         self._finish(pending, error)
 
@@ -278,7 +280,8 @@ class Calls:
             said = f"no answer from model {pending.target.name!r} within {seconds:.3g} seconds"
             self._unserved(pending, DeadlineExceeded(said))
         for pending in self._held.overdue(now):
-            self._unserved(pending, pending.error or Unavailable("no proxy can be reached", retry_after=1.0))
+            if pending.link is None:  # one that is given up makes room, and others are sent
+                self._unserved(pending, pending.error or Unavailable("no proxy can be reached", retry_after=1.0))
         self._pump()
         nearest = min((each.call.deadline for each in self._all.values()), default=inf) + LATER
         return min(nearest, self._held.next)
