@@ -59,7 +59,7 @@ def test_a_grant_on_one_model_says_nothing_of_what_belongs_to_none() -> None:
                 Permission.DELETE,
                 Permission.MANAGE,
                 Permission.ADMIN,
-            },  # fmt: skip
+            },
         ),
         ("qa", {Permission.PUSH, Permission.DEPLOY, Permission.DEPLOY_CODE, Permission.DELETE, Permission.MANAGE}),
         ("owner", {Permission.ADMIN}),
