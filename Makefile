@@ -112,4 +112,4 @@ lock: $(STAMP) ## write requirements.lock from what is installed
 	$(BIN)/python -m pip freeze --exclude-editable --exclude shoal > requirements.lock
 
 clean: ## remove the virtual environments and caches
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .mutation build dist
