@@ -26,9 +26,9 @@ def _of(folder: str, names: str) -> tuple[str, ...]:
 
 SUBJECTS = {
     "batcher": Subject(
-        _of(
-            "serving/batching",
-            "batcher queue turns entrance admission policy sizing ledger quarantine poison deadlines",
+        (
+            *_of("serving/batching", "batcher policy sizing ledger quarantine poison deadlines"),
+            "serving/batching/waiting",
         ),
         ("tests/serving/batching", "tests/property/test_batcher_machine.py"),
     ),

@@ -17,8 +17,8 @@ from shoal.core.ipc.frames import FrameReader, prefix
 from shoal.core.model import ModelSpec
 from shoal.core.wire.predict_all import encode_request
 from shoal.serving.pool.confining.confiner import FLAG, Cell
-from shoal.serving.pool.environment import worker_environment
-from shoal.serving.pool.interpreters import worker_command
+from shoal.serving.pool.processes.environment import worker_environment
+from shoal.serving.pool.processes.interpreters import worker_command
 from support.worker import split_answers
 
 SECONDS = 30.0

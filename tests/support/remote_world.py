@@ -15,9 +15,9 @@ from shoal.core.ipc.messages import Loaded
 from shoal.core.metrics import Metrics
 from shoal.core.model import Batching, ModelSpec
 from shoal.core.types import Signature
-from shoal.node.elsewhere import runner_elsewhere
+from shoal.node.content.elsewhere import runner_elsewhere
 from shoal.serving.batching.instruments import Instruments
-from shoal.serving.batching.queue import alike
+from shoal.serving.batching.waiting.queue import alike
 from shoal.serving.peering.directory import SocketFolder
 from shoal.serving.pool.jobs import Job
 from shoal.serving.remote import Crew, RemoteWorkers, WorkerHost

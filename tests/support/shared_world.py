@@ -14,10 +14,10 @@ from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
 from shoal.serving.pool.backlog import OUTSIDE, Sent
 from shoal.serving.pool.jobs import Job, Loss
-from shoal.serving.pool.lease import Stay
 from shoal.serving.pool.member import Hooks, Member, WorkerDied
-from shoal.serving.pool.shared import SharedPool
-from shoal.serving.pool.sharing import SharedSettings
+from shoal.serving.pool.shared.lease import Stay
+from shoal.serving.pool.shared.pool import SharedPool
+from shoal.serving.pool.shared.sharing import SharedSettings
 from shoal.serving.pool.supervisor import WorkerState
 from support.fake_workers import echo
 from support.running import AwaitedCall

@@ -11,9 +11,9 @@ from shoal.core.metrics import Metrics
 from shoal.core.model import Batching, Limits, ModelSpec
 from shoal.serving.batching.instruments import Instruments
 from shoal.serving.batching.runner import ModelRunner
-from shoal.serving.pool.seat import Seat
-from shoal.serving.pool.shared import SharedPool
-from shoal.serving.pool.sharing import SharedSettings
+from shoal.serving.pool.shared.pool import SharedPool
+from shoal.serving.pool.shared.seat import Seat
+from shoal.serving.pool.shared.sharing import SharedSettings
 from support.running import FAKE_WORKER, Running, children, descriptors
 
 

@@ -21,7 +21,7 @@ from shoal.core.settings.node import NodeSettings
 from shoal.core.settings.secret_files import read_secret
 from shoal.core.tasks import Tasks
 from shoal.node.tree.child import Child, End, Told
-from shoal.serving.pool.stopping import stop
+from shoal.serving.pool.processes.stopping import stop
 from shoal.serving.pool.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)

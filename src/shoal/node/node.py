@@ -8,7 +8,7 @@ from pathlib import Path
 from shoal.control.folder import Problem
 from shoal.core.metrics import Metrics
 from shoal.core.settings.node import NodeSettings
-from shoal.node.content import content_of, metrics_of
+from shoal.node.content.base import content_of, metrics_of
 from shoal.node.front import Front
 
 

@@ -1,7 +1,7 @@
 """Watches how full a node's memory is, and has its models stop in stages what they can do without.
 
 What counts is the larger of two: the node's memory against its limit, and the bytes of all requests that wait for
-workers against what may wait. Which stage that is, `core.pressure` says; what a batcher stops, `batching.entrance`. At
+workers against what may wait. Which stage that is, `core.pressure` says; what a batcher stops, `batching.waiting`. At
 the last stage half of the largest queue is shed with each look, so a single model's flood goes first.
 """
 

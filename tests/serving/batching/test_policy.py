@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shoal.core.model import Batching
 from shoal.serving.batching.policy import MARGIN, seconds_to_close
-from shoal.serving.batching.queue import CallQueue
+from shoal.serving.batching.waiting.queue import CallQueue
 from support.calls import RecordedCall
 
 

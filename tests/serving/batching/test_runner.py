@@ -16,7 +16,7 @@ import pytest
 
 from shoal.core.errors import InvalidInput, ModelContract, ModelError, PoisonInput, ShoalError
 from shoal.core.model import Batching, Limits
-from shoal.serving.pool.process import COMMAND
+from shoal.serving.pool.processes.process import COMMAND
 from shoal.testing.faults import oracle
 from support.running import Running, make_runner, run
 
@@ -99,7 +99,7 @@ def test_under_kills_every_answer_is_the_oracles(tmp_path: Path) -> None:
 NODE = """
 import asyncio, sys
 from support.running import make_runner
-from shoal.serving.pool.process import COMMAND
+from shoal.serving.pool.processes.process import COMMAND
 
 async def main():
     fields = dict(runtime="python", trust="code", implementation="shoal.testing.faults:FaultModel", path=sys.argv[1])

@@ -17,7 +17,7 @@ from shoal.core.call import Call, Format
 from shoal.core.errors import ConfigError, DeadlineExceeded
 from shoal.core.ipc import frames
 from shoal.core.metrics import Metrics
-from shoal.serving.batching.queue import CallQueue
+from shoal.serving.batching.waiting.queue import CallQueue
 from shoal.serving.hop import PeerList, ProxyServer, ProxySettings, RemoteModels, messages
 from shoal.serving.hop.messages import Hello, Ping, Submit
 from support.calls import RecordedCall

@@ -10,7 +10,7 @@ import pytest
 from shoal.core.errors import NotReady, ShoalError
 from shoal.core.model import Batching, Limits
 from shoal.serving.pool.pool import Pool
-from shoal.serving.pool.process import COMMAND
+from shoal.serving.pool.processes.process import COMMAND
 from support.running import Running, make_runner, run
 
 pytestmark = pytest.mark.process

@@ -8,7 +8,7 @@ from pathlib import Path
 from shoal.control.folder import Problem
 from shoal.core.metrics import Metrics
 from shoal.core.settings.node import NodeSettings
-from shoal.node.content import Content, metrics_of
+from shoal.node.content.base import Content, metrics_of
 from shoal.node.roles.apps import folder_of
 from shoal.node.roles.operations import Operations
 from shoal.node.roles.peers import Shares, listen
@@ -85,10 +85,10 @@ class ProxyNode:
 def _content(settings: NodeSettings, metrics: Metrics, paths: Sequence[Path], member: Membership | None) -> Content:
     """As a node's; but a control is never started, and what runs without being called is shared out in a tree."""
     if paths:
-        from shoal.node.files import Files
+        from shoal.node.content.files import Files
 
         return Files(settings, metrics, paths)
-    from shoal.node.routed import Routed
+    from shoal.node.content.routed import Routed
 
     if member is None:
         return Routed(settings, metrics, own_control=False)

@@ -19,9 +19,9 @@ from shoal.core.model import ModelSpec
 from shoal.core.routes import Route
 from shoal.core.settings.node import NodeSettings
 from shoal.node.asking import Asking
+from shoal.node.content.keeping import Blobs, file_name, lock
+from shoal.node.content.preparing import Preparing
 from shoal.node.control import FoundControl, control_key, home_folder
-from shoal.node.keeping import Blobs, file_name, lock
-from shoal.node.preparing import Preparing
 from shoal.serving.hosting.source import RouteSource
 from shoal.serving.hosting.state import Key, RouteState
 from shoal.serving.remote.host.shelf import Found

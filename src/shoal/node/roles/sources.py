@@ -13,7 +13,7 @@ from shoal.core.clock import Clock, monotonic
 from shoal.core.errors import Conflict, NotFound
 from shoal.core.model import ModelSpec
 from shoal.core.settings.node import NodeSettings
-from shoal.node.files import adjusted, nothing_to_serve
+from shoal.node.content.files import adjusted, nothing_to_serve
 from shoal.serving.remote.host.shelf import Found, Source
 from shoal.serving.remote.marks import mark_of
 from shoal.serving.remote.messages import Wanted

@@ -15,7 +15,7 @@ from shoal.core.model import ModelSpec
 from shoal.core.settings.node import NodeSettings
 from shoal.monitor.exposition import expose
 from shoal.node.confining import confiner_of
-from shoal.node.lenders import Lenders
+from shoal.node.content.lenders import Lenders
 from shoal.node.roles.operations import Operations
 from shoal.node.roles.peers import listen
 from shoal.node.roles.sources import FileSource, HostSource

@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from shoal.core.tasks import Tasks
-from shoal.serving.pool.output import LineCutter
-from shoal.serving.pool.process import exit_reason
+from shoal.serving.pool.processes.output import LineCutter
+from shoal.serving.pool.processes.process import exit_reason
 
 logger = logging.getLogger(__name__)
 

@@ -24,17 +24,17 @@ from shoal.core.errors import ShoalError, Unavailable
 from shoal.core.ipc.messages import Done
 from shoal.core.model import Batching
 from shoal.core.pressure import Stage
-from shoal.serving.batching.admission import Admission
 from shoal.serving.batching.deadlines import DeadlineWatch
-from shoal.serving.batching.entrance import Entrance, Refusal
 from shoal.serving.batching.instruments import ModelInstruments
 from shoal.serving.batching.ledger import Ledger
 from shoal.serving.batching.poison import PoisonTable
 from shoal.serving.batching.policy import seconds_to_close
 from shoal.serving.batching.quarantine import Quarantine
-from shoal.serving.batching.queue import CallQueue, alike
 from shoal.serving.batching.sizing import AutoSize, FixedSize, Size
-from shoal.serving.batching.turns import WeightOf
+from shoal.serving.batching.waiting.admission import Admission
+from shoal.serving.batching.waiting.entrance import Entrance, Refusal
+from shoal.serving.batching.waiting.queue import CallQueue, alike
+from shoal.serving.batching.waiting.turns import WeightOf
 from shoal.serving.batching.workers import Loop, Taker, Timer, Workers
 from shoal.serving.pool.jobs import Job, Loss
 

@@ -18,8 +18,8 @@ from shoal.serving.batching.batcher import Batcher
 from shoal.serving.batching.instruments import Instruments, ModelInstruments
 from shoal.serving.batching.ledger import Ledger
 from shoal.serving.batching.load import Load, cpu_seconds
-from shoal.serving.batching.queue import alike
-from shoal.serving.batching.turns import WeightOf
+from shoal.serving.batching.waiting.queue import alike
+from shoal.serving.batching.waiting.turns import WeightOf
 from shoal.serving.batching.workers import ModelWorkers
 from shoal.serving.pool.pool import Pool
 

@@ -20,11 +20,11 @@ from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
 from shoal.serving.pool.confining.confiner import FLAG, Cell, Confiner
 from shoal.serving.pool.confining.needs import needs_of
-from shoal.serving.pool.environment import worker_environment
-from shoal.serving.pool.interpreters import app_command
-from shoal.serving.pool.output import OutputLog
-from shoal.serving.pool.process import exit_reason
-from shoal.serving.pool.stopping import stop
+from shoal.serving.pool.processes.environment import worker_environment
+from shoal.serving.pool.processes.interpreters import app_command
+from shoal.serving.pool.processes.output import OutputLog
+from shoal.serving.pool.processes.process import exit_reason
+from shoal.serving.pool.processes.stopping import stop
 from shoal.serving.pool.supervisor import CALM, Supervisor
 
 logger = logging.getLogger(__name__)

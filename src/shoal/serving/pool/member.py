@@ -20,9 +20,9 @@ from shoal.core.ipc import messages
 from shoal.core.model import ModelSpec
 from shoal.serving.pool.asked import Asked
 from shoal.serving.pool.backlog import Backlog
-from shoal.serving.pool.channel import Channel, socket_pair
 from shoal.serving.pool.jobs import Job
-from shoal.serving.pool.process import Launch, WorkerProcess
+from shoal.serving.pool.processes.channel import Channel, socket_pair
+from shoal.serving.pool.processes.process import Launch, WorkerProcess
 from shoal.serving.pool.supervisor import WorkerState, may_follow
 
 logger = logging.getLogger(__name__)

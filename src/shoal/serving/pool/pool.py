@@ -21,16 +21,16 @@ from shoal.core.ipc.messages import Loaded
 from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
 from shoal.serving.pool.alone import MODEL, describe, start_with
-from shoal.serving.pool.cgroup import remove_stale
 from shoal.serving.pool.confining.confiner import Confiner
 from shoal.serving.pool.confining.needs import needs_of
-from shoal.serving.pool.environment import worker_environment
-from shoal.serving.pool.interpreters import worker_command
 from shoal.serving.pool.jobs import Job
 from shoal.serving.pool.keeper import Keeper
 from shoal.serving.pool.lending import Lend, Loan
 from shoal.serving.pool.member import Hooks, Member, WorkerDied
-from shoal.serving.pool.process import Launch
+from shoal.serving.pool.processes.cgroup import remove_stale
+from shoal.serving.pool.processes.environment import worker_environment
+from shoal.serving.pool.processes.interpreters import worker_command
+from shoal.serving.pool.processes.process import Launch
 from shoal.serving.pool.spare import Spare
 from shoal.serving.pool.supervisor import WorkerState
 
