@@ -10,11 +10,11 @@ from reference.markdown import code, page, table
 
 from shoal.core.metrics import MAX_CHILDREN, ROWS, SECONDS, AnyFamily, Histogram, Metrics
 from shoal.core.settings.node import NodeSettings
+from shoal.node.content.routed import Routed
 from shoal.node.node import Node
 from shoal.node.roles.gateway import GatewayNode
 from shoal.node.roles.proxy import ProxyNode
 from shoal.node.roles.worker import WorkerNode
-from shoal.node.routed import Routed
 
 INTRODUCTION = """\
 `GET /metrics` on the data port, in the text format of Prometheus. A family appears with its first value. Percentiles
