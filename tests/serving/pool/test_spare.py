@@ -9,10 +9,12 @@ import pytest
 
 from shoal.core.errors import NotReady
 from shoal.core.model import ModelSpec
+from shoal.serving.pool import spare
 from shoal.serving.pool.jobs import Job, Loss
 from shoal.serving.pool.member import Hooks, WorkerDied
-from shoal.serving.pool.spare import STARTS, Spare
+from shoal.serving.pool.spare import FIRST_PAUSE, LONGEST_PAUSE, STARTS, Spare, pause_after
 from shoal.serving.pool.supervisor import WorkerState
+from support.calls import RecordedCall
 
 SPEC = ModelSpec(name="m", path="/nowhere", runtime="python")
 
@@ -68,27 +70,34 @@ class Owner:
         self.losses.append(loss)
 
 
-def ask(failures: list[Exception | None]) -> tuple[list[FakeMember], Owner]:
-    """Send a spare one job; its members fail like this, in turn."""
+def ask(failures: list[Exception | None], patience: int = 1000) -> tuple[list[FakeMember], Owner]:
+    """Send a spare one job; its members fail like this, in turn. Its call is over with the start of this number."""
     members: list[FakeMember] = []
     coming: Iterator[Exception | None] = iter(failures)
-    owner = Owner()
+    owner, call = Owner(), RecordedCall(0, arrived=0.0)
 
     def make(hooks: Hooks) -> FakeMember:
         members.append(FakeMember(next(coming)))
+        if len(members) == patience:
+            call.cancel()
         return members[-1]
 
     async def main() -> None:
-        spare = Spare(SPEC, make, lambda reason: None)  # type: ignore[arg-type]
-        spare.send(Job([], 0, 1, owner, 0.0))
-        for _ in range(20):
+        aside = Spare(SPEC, make, lambda reason: None)  # type: ignore[arg-type]
+        aside.send(Job([call], 1, 1, owner, 0.0))
+        for _ in range(20 + 4 * len(failures)):
             await asyncio.sleep(0)
 
     asyncio.run(main())
     return members, owner
 
 
-@pytest.mark.parametrize("deaths", range(STARTS))
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spare, "FIRST_PAUSE", 0.0)
+
+
+@pytest.mark.parametrize("deaths", range(3 * STARTS))
 def test_one_that_dies_while_it_starts_is_started_again(deaths: int) -> None:
     members, owner = ask([WorkerDied("SIGKILL")] * deaths + [None])
     assert len(members) == deaths + 1
@@ -102,10 +111,18 @@ def test_what_one_that_never_came_up_held_is_given_back(failure: Exception) -> N
     assert members[0].finished == 1
 
 
-def test_it_gives_up_in_the_end() -> None:
-    members, owner = ask([WorkerDied("SIGKILL")] * STARTS)
-    assert len(members) == STARTS
+def test_it_gives_up_when_nobody_waits_any_more() -> None:
+    members, owner = ask([WorkerDied("SIGKILL")] * 20, patience=12)
+    assert len(members) == 12
     assert [loss.suspect for loss in owner.losses] == [False]
+
+
+def test_the_first_starts_follow_at_once_and_the_others_ever_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spare, "FIRST_PAUSE", FIRST_PAUSE)
+    assert [pause_after(starts) for starts in range(1, STARTS)] == [0.0] * (STARTS - 1)
+    pauses = [pause_after(starts) for starts in range(STARTS, STARTS + 100)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[1], pauses[-1]) == (FIRST_PAUSE, 2 * FIRST_PAUSE, LONGEST_PAUSE)
 
 
 def test_a_model_that_cannot_be_loaded_is_not_tried_again() -> None:

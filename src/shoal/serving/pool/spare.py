@@ -1,15 +1,18 @@
 """The quarantine worker: one worker aside from the others, started when first needed, let go when idle.
 
 It takes one job at a time, so there is never a doubt about who killed it, and it runs at low priority. It is started
-again at once after a death: how much of that is allowed is for the caller to say.
+again after a death: how much of that is allowed is for the caller to say. One that dies before it has the job may have
+been killed by chance, so it is started again for as long as somebody waits for the job's answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 
+from shoal.core.call import State
 from shoal.core.errors import ShoalError
 from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
@@ -23,9 +26,16 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 30.0
 """How long it is kept without work."""
 STARTS = 5
-"""How often it is started for a job, if it dies before it is ready."""
+"""How often it is started at once for a job, if it dies before it is ready; after that, with pauses."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between the starts that follow; each pause is twice the one before."""
 NOT_STARTED = "not_started"
 """Label of the loss of a job for which no worker could be had."""
+
+
+def pause_after(starts: int) -> float:
+    """Seconds until the next start, when so many have failed."""
+    return 0.0 if starts < STARTS else min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(starts - STARTS, 60))
 
 
 def _refuse(hooks: Hooks) -> Member:
@@ -101,8 +111,8 @@ class Spare:
         await member.finish()
 
     async def _raise(self) -> Member | None:
-        """A worker that is ready; one that dies before may have been killed by chance, and is started again."""
-        for _ in range(STARTS):
+        """A worker that is ready; None: the model cannot be loaded, or nobody waits any more."""
+        for starts in itertools.count(1):
             member = self._member = self._make(Hooks(on_room=self._rest, on_end=self._ended))
             try:
                 await start_with(member, self._spec)
@@ -110,11 +120,17 @@ class Spare:
                 logger.warning("no quarantine worker: %s", describe(error), extra={"model": self._spec.name})
                 if member.process is not None:
                     await member.finish()
-                if isinstance(error, ShoalError):
+                if isinstance(error, ShoalError) or not self._wanted:
                     break
+                await asyncio.sleep(pause_after(starts))
             else:
                 return member
         return None
+
+    @property
+    def _wanted(self) -> bool:
+        """Whether a call of the job that waits has no outcome yet."""
+        return self._waiting is not None and any(call.state is not State.DONE for call in self._waiting.calls)
 
     def _lose_waiting(self) -> None:
         job, self._waiting = self._waiting, None
