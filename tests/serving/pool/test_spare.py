@@ -70,8 +70,9 @@ class Owner:
         self.losses.append(loss)
 
 
-def ask(failures: list[Exception | None], patience: int = 1000) -> tuple[list[FakeMember], Owner]:
-    """Send a spare one job; its members fail like this, in turn. Its call is over with the start of this number."""
+def ask(failures: list[Exception | None], *, patience: int = 1000, now: float = 0.0) -> tuple[list[FakeMember], Owner]:
+    """Send a spare one job; its members fail like this, in turn. Its call is over with the start of this number, and a
+    minute after it was made."""
     members: list[FakeMember] = []
     coming: Iterator[Exception | None] = iter(failures)
     owner, call = Owner(), RecordedCall(0, arrived=0.0)
@@ -83,7 +84,7 @@ def ask(failures: list[Exception | None], patience: int = 1000) -> tuple[list[Fa
         return members[-1]
 
     async def main() -> None:
-        aside = Spare(SPEC, make, lambda reason: None)  # type: ignore[arg-type]
+        aside = Spare(SPEC, make, lambda reason: None, clock=lambda: now)  # type: ignore[arg-type]
         aside.send(Job([call], 1, 1, owner, 0.0))
         for _ in range(20 + 4 * len(failures)):
             await asyncio.sleep(0)
@@ -114,6 +115,12 @@ def test_what_one_that_never_came_up_held_is_given_back(failure: Exception) -> N
 def test_it_gives_up_when_nobody_waits_any_more() -> None:
     members, owner = ask([WorkerDied("SIGKILL")] * 20, patience=12)
     assert len(members) == 12
+    assert [loss.suspect for loss in owner.losses] == [False]
+
+
+def test_it_gives_up_when_it_is_too_late() -> None:
+    members, owner = ask([WorkerDied("SIGKILL")] * 2, now=60.0)
+    assert len(members) == 1
     assert [loss.suspect for loss in owner.losses] == [False]
 
 

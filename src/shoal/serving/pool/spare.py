@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 
 from shoal.core.call import State
+from shoal.core.clock import Clock, monotonic
 from shoal.core.errors import ShoalError
 from shoal.core.model import ModelSpec
 from shoal.core.tasks import Tasks
@@ -53,12 +54,20 @@ class Spare:
         spec: the model version.
         make: makes a worker that is not started yet.
         on_death: told the reason label of each death that nobody asked for.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, spec: ModelSpec, make: Callable[[Hooks], Member], on_death: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        make: Callable[[Hooks], Member],
+        on_death: Callable[[str], None],
+        clock: Clock = monotonic,
+    ) -> None:
         self._spec = spec
         self._make = make
         self._on_death = on_death
+        self._clock = clock
         self._tasks = Tasks()
         self._member: Member | None = None
         self._waiting: Job | None = None
@@ -129,8 +138,9 @@ class Spare:
 
     @property
     def _wanted(self) -> bool:
-        """Whether a call of the job that waits has no outcome yet."""
-        return self._waiting is not None and any(call.state is not State.DONE for call in self._waiting.calls)
+        """Whether a call of the job that waits has no outcome yet, and time."""
+        calls, now = [] if self._waiting is None else self._waiting.calls, self._clock()
+        return any(call.state is not State.DONE and call.deadline > now for call in calls)
 
     def _lose_waiting(self) -> None:
         job, self._waiting = self._waiting, None
