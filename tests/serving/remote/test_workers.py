@@ -31,7 +31,7 @@ from shoal.serving.remote.host.shelf import Found
 from shoal.serving.remote.marks import mark_of
 from shoal.serving.remote.messages import Wanted
 from support.remote_world import Workers, remote_world, until
-from support.running import FAKE_WORKER, children, run
+from support.running import FAKE_WORKER, run
 
 
 def test_batches_are_run_at_hosts_and_answers_go_to_their_callers() -> None:
@@ -446,15 +446,21 @@ class TestWithProcesses:
         run(test())
 
     def test_a_hang_is_ended_at_its_limit_and_kills_from_outside_cost_nobody_an_answer(self) -> None:
+        pools: list[Pool] = []
+
+        def make(found: Found) -> Pool:
+            pools.append(pool(found))
+            return pools[-1]
+
         async def test() -> None:
-            async with remote_world(make=pool, limits=Limits(execution_seconds=0.3)) as w:
+            async with remote_world(make=make, limits=Limits(execution_seconds=0.3)) as w:
                 assert isinstance((await w.proxy.ask("hang"))[0], PoisonInput)
                 assert w.proxy.deaths()["hang"] >= 1
                 asked = []
                 for number in range(200):
                     asked.append(w.proxy.submit(f"n{number}"))
                     if number % 50 == 0:
-                        for pid in children():
+                        for pid in [pid for each in pools for pid in each.processes()]:
                             os.kill(pid, signal.SIGKILL)
                     await asyncio.sleep(0.002)
                 assert [await each for each in asked] == [b"ok:n%d" % number for number in range(200)]
