@@ -39,7 +39,7 @@ types: $(STAMP) ## mypy --strict
 	$(BIN)/mypy
 
 layers: $(STAMP) ## imports go one way
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 test: $(STAMP) ## the tests (short form)
 	$(BIN)/pytest -m "not slow and not heavy"
