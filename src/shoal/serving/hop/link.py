@@ -1,7 +1,4 @@
-"""The connection of one gateway to one proxy: made, greeted, kept, and made again when it breaks.
-
-    connecting ──▶ greeting ──Welcome──▶ open ──broken──▶ pausing (longer each time) ──▶ connecting
-                       └──another protocol, no answer──▶ pausing
+"""The connection of one gateway to one proxy, which `peering.kept` keeps.
 
 Whoever owns it is told when it opens and when it is lost, and of each answer. What was in flight when it is lost is the
 owner's to judge.
@@ -10,27 +7,23 @@ owner's to judge.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Protocol
 
 from shoal.core.clock import Clock
-from shoal.core.errors import ShoalError, Unavailable
+from shoal.core.errors import Unavailable
 from shoal.core.metrics import Counter
 from shoal.serving.hop import messages
 from shoal.serving.hop.messages import Answer, Ask, Cancel, Fail, Hello, Ping, State, Told, Welcome
 from shoal.serving.hop.settings import HopSettings
 from shoal.serving.peering.connection import Body, Connection, ProtocolError
-from shoal.serving.peering.course import Course, Stage, WrongStage
 from shoal.serving.peering.directory import Peer
-from shoal.serving.peering.pulse import Pulse, Standing
+from shoal.serving.peering.kept import Kept
 
 if TYPE_CHECKING:
     from shoal.serving.hop.sending.dispatch import Pending
 
 logger = logging.getLogger(__name__)
-
-PING_SECONDS = 1.0
 
 
 class Owner(Protocol):
@@ -48,7 +41,7 @@ class Owner(Protocol):
     def failed(self, link: Link, fail: Fail) -> None: ...
 
 
-class Link:
+class Link(Kept):
     """See the module.
 
     Args:
@@ -62,42 +55,30 @@ class Link:
         started: it has been ready since the connection was made.
         pending: calls in flight, by number.
         rows: their rows.
-        standing: whether it was heard of lately.
-        opened_at: when the connection was made.
         failing: it has failed since it last did what it was asked for.
         sent: counts the calls that were sent.
     """
 
     def __init__(self, peer: Peer, owner: Owner, *, gateway: str, settings: HopSettings, clock: Clock) -> None:
-        self.peer = peer
-        self.course = Course()
+        super().__init__(
+            peer,
+            other="proxy",
+            hello=Hello(messages.PROTOCOL, gateway),
+            ping=Ping(),
+            connect_seconds=settings.connect_seconds,
+            clock=clock,
+        )
         self.name = self.boot = ""
         self.state = State()
         self.started = False
         self.pending: dict[int, Pending] = {}
         self.rows = 0
-        self.standing = Standing.FINE
-        self.opened_at = 0.0
         self.failing = False
         self.sent = Counter()
         self._owner = owner
-        self._gateway = gateway
         self._settings = settings
-        self._clock = clock
-        self._pulse = Pulse(clock())
-        self._pinged = 0.0
         self._asked: dict[int, asyncio.Future[bytes | bytearray]] = {}
         self._number = 0
-        self._connection: Connection | None = None
-        self._greeting: asyncio.Future[None] | None = None
-        self._ended: asyncio.Future[None] | None = None
-        self._refused = False
-        self._received = 0
-        self._awake = asyncio.Event()
-
-    @property
-    def is_open(self) -> bool:
-        return self.course.stage is Stage.OPEN
 
     @property
     def full(self) -> bool:
@@ -133,66 +114,14 @@ class Link:
         finally:
             self._asked.pop(ask.id, None)
 
-    def look(self, now: float) -> Standing:
-        """How the proxy stands; to be called several times a second. A dead one is hung up on."""
-        if not self.is_open or self._connection is None:
-            return Standing.FINE
-        if self._connection.received != self._received:
-            self._received = self._connection.received
-            self._pulse.heard(now)
-        self.standing = self._pulse.look(now)
-        if self.standing is Standing.DEAD:
-            self._connection.close("nothing was heard of the proxy for too long")
-        elif now - self._pinged >= PING_SECONDS:
-            self._pinged = now
-            self._connection.send(Ping())
-        return self.standing
-
-    def nudge(self) -> None:
-        """Connect now if there is no connection."""
-        self.course.nudge()
-        self._awake.set()
-
-    async def run(self) -> None:
-        """Keep the connection until cancelled."""
-        try:
-            while True:
-                self._awake.clear()
-                refused = await self._once()
-                self.course.lost()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self.course.pause(self._clock(), refused=refused)):
-                        await self._awake.wait()
-                self.course.again()
-        finally:
-            self.course.close()
-            if self._connection is not None:
-                self._connection.abort()
-
-    async def _once(self) -> bool:
-        """Connect, and return when the connection is lost: whether the proxy was refused."""
-        loop = asyncio.get_running_loop()
-        self._refused = False
-        greeting, ended = self._greeting, self._ended = loop.create_future(), loop.create_future()
-        connection = self._connection = Connection(
+    def _dial(self) -> Connection:
+        return Connection(
             messages.decode_from_proxy,
             self._message,
             self._lost,
             frame_bytes=self._settings.frame_bytes,
             buffer_bytes=self._settings.buffer_bytes,
         )
-        try:
-            async with asyncio.timeout(self._settings.connect_seconds):
-                await self.peer.connect(lambda: connection)
-                self.course.connected()
-                connection.send(Hello(messages.PROTOCOL, self._gateway))
-                await greeting
-        except (OSError, TimeoutError, ValueError, WrongStage) as error:  # the last: it was over before it began
-            logger.debug("no connection to the proxy at %s: %s", self.peer.address, error)
-            connection.close("no connection")
-            return False
-        await ended
-        return self._refused
 
     def _message(self, message: messages.FromProxy, payload: bytes | bytearray) -> None:
         kind = type(message)
@@ -213,20 +142,11 @@ class Link:
 
     def _welcomed(self, welcome: Welcome) -> None:
         if welcome.protocol != messages.PROTOCOL:
-            why = messages.version_error(welcome.protocol, f"the proxy at {self.peer.address}")
-            logger.error("%s", why)
-            assert self._connection is not None
-            self._refused = True
-            self._connection.close(why)
+            self._refuse(messages.version_error(welcome.protocol, f"the proxy at {self.peer.address}"))
             return
-        self.course.welcomed(self._clock())
+        self._greeted()
         self.name, self.boot = welcome.name or self.peer.address, welcome.boot
         self.state, self.started = State(), False
-        self.opened_at = self._clock()
-        self.standing = Standing.FINE
-        self._pulse = Pulse(self._clock())
-        if self._greeting is not None and not self._greeting.done():
-            self._greeting.set_result(None)
         self._owner.opened(self)
 
     def _told(self, told: Told, payload: bytes | bytearray) -> None:
@@ -239,19 +159,12 @@ class Link:
             future.set_result(payload)
 
     def _lost(self, why: str) -> None:
-        was_open = self.is_open
-        self.course.lost()
         asked, self._asked = self._asked, {}
         for future in asked.values():
             if not future.done():
-                future.set_exception(_gone(self))
-        for waiting in (self._greeting, self._ended):
-            if waiting is not None and not waiting.done():
-                waiting.set_result(None)
-        if was_open:
-            logger.warning("the connection to the proxy %s is lost: %s", self.name, why)
-            self._owner.lost(self)
+                future.set_exception(Unavailable(f"the connection to the proxy {self.name} broke", retry_after=1.0))
+        super()._lost(why)
 
-
-def _gone(link: Link) -> ShoalError:
-    return Unavailable(f"the connection to the proxy {link.name} broke", retry_after=1.0)
+    def _gone(self, why: str) -> None:
+        logger.warning("the connection to the proxy %s is lost: %s", self.name, why)
+        self._owner.lost(self)

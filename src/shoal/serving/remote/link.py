@@ -1,15 +1,10 @@
-"""The connection of a proxy to one host of workers: made, greeted, kept, and made again when it breaks.
-
-    connecting ──▶ greeting ──Welcome──▶ open ──broken──▶ pausing (longer each time) ──▶ connecting
-                       └──another protocol, no answer──▶ pausing
+"""The connection of a proxy to one host of workers, which `peering.kept` keeps.
 
 A host that drains is left as soon as nothing is under way there: so nothing is on its way to it when it ends.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Protocol
@@ -19,15 +14,14 @@ import msgspec
 from shoal.core.clock import Clock
 from shoal.core.ipc import frames
 from shoal.serving.peering.connection import Body, Connection, ProtocolError
-from shoal.serving.peering.course import Course, Stage, WrongStage
 from shoal.serving.peering.directory import Peer
-from shoal.serving.peering.pulse import Pulse, Standing
+from shoal.serving.peering.kept import Kept
+from shoal.serving.peering.pulse import Standing
 from shoal.serving.remote import messages
 from shoal.serving.remote.messages import Hello, Ping, Run, State, Welcome
 
 logger = logging.getLogger(__name__)
 
-PING_SECONDS = 1.0
 CONNECT_SECONDS = 5.0
 """For a connection, TLS and greeting together."""
 BUFFER_BYTES = 64 * 1024 * 1024
@@ -48,7 +42,7 @@ class Owner(Protocol):
         """Anything about models and batches."""
 
 
-class Link:
+class Link(Kept):
     """See the module.
 
     Args:
@@ -64,27 +58,18 @@ class Link:
     """
 
     def __init__(self, peer: Peer, owner: Owner, *, proxy: str, clock: Clock) -> None:
-        self.peer = peer
+        super().__init__(
+            peer,
+            other="host",
+            hello=Hello(messages.PROTOCOL, proxy),
+            ping=Ping(),
+            connect_seconds=CONNECT_SECONDS,
+            clock=clock,
+        )
         self.name = ""
         self.draining = False
         self.under_way = 0
         self._owner = owner
-        self._proxy = proxy
-        self._clock = clock
-        self._course = Course()
-        self._pulse = Pulse(clock())
-        self._standing = Standing.FINE
-        self._pinged = 0.0
-        self._received = 0
-        self._refused = False
-        self._connection: Connection | None = None
-        self._greeting: asyncio.Future[None] | None = None
-        self._ended: asyncio.Future[None] | None = None
-        self._awake = asyncio.Event()
-
-    @property
-    def is_open(self) -> bool:
-        return self._course.stage is Stage.OPEN
 
     @property
     def usable(self) -> bool:
@@ -92,7 +77,7 @@ class Link:
         return (
             self.is_open
             and not self.draining
-            and self._standing is Standing.FINE
+            and self.standing is Standing.FINE
             and self._connection is not None
             and not self._connection.full
         )
@@ -120,49 +105,15 @@ class Link:
             self._owner.stated(self)
         self._leave_if_done()
 
-    def look(self, now: float) -> None:
-        """Find out how the host stands; to be called several times a second. A dead one is hung up on."""
-        if not self.is_open or self._connection is None:
-            return
-        if self._connection.received != self._received:
-            self._received = self._connection.received
-            self._pulse.heard(now)
-        before, self._standing = self._standing, self._pulse.look(now)
-        if self._standing is Standing.DEAD:
-            self._connection.close("nothing was heard of the host for too long")
-        elif now - self._pinged >= PING_SECONDS:
-            self._pinged = now
-            self._connection.send(Ping())
-        if self._standing is not before:
+    def look(self, now: float) -> Standing:
+        """See `Kept.look`; the owner is told of a change."""
+        before, standing = self.standing, super().look(now)
+        if self.standing is not before:
             self._owner.stated(self)
+        return standing
 
-    def nudge(self) -> None:
-        """Connect now if there is no connection."""
-        self._course.nudge()
-        self._awake.set()
-
-    async def run(self) -> None:
-        """Keep the connection until cancelled."""
-        try:
-            while True:
-                self._awake.clear()
-                refused = await self._once()
-                self._course.lost()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._course.pause(self._clock(), refused=refused)):
-                        await self._awake.wait()
-                self._course.again()
-        finally:
-            self._course.close()
-            if self._connection is not None:
-                self._connection.abort()
-
-    async def _once(self) -> bool:
-        """Connect, and return when the connection is lost: whether the host was refused."""
-        loop = asyncio.get_running_loop()
-        self._refused = False
-        greeting, ended = self._greeting, self._ended = loop.create_future(), loop.create_future()
-        connection = self._connection = Connection(
+    def _dial(self) -> Connection:
+        connection = Connection(
             messages.decode_from_host,
             self._message,
             self._lost,
@@ -171,18 +122,7 @@ class Link:
             max_header=frames.MAX_HEADER,
         )
         connection.on_full = lambda: self._owner.stated(self)
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self.peer.connect(lambda: connection)
-                self._course.connected()
-                connection.send(Hello(messages.PROTOCOL, self._proxy))
-                await greeting
-        except (OSError, TimeoutError, ValueError, WrongStage) as error:  # the last: it was over before it began
-            logger.debug("no connection to the host at %s: %s", self.peer.address, error)
-            connection.close("no connection")
-            return False
-        await ended
-        return self._refused
+        return connection
 
     def _message(self, message: messages.FromHost, payload: bytes | bytearray) -> None:
         if isinstance(message, Welcome):
@@ -198,33 +138,19 @@ class Link:
             self._owner.told(self, message, payload)
 
     def _welcomed(self, welcome: Welcome) -> None:
-        assert self._connection is not None
         if welcome.protocol != messages.PROTOCOL:
-            why = messages.version_error(welcome.protocol, f"the host at {self.peer.address}")
-            logger.error("%s", why)
-            self._refused = True
-            self._connection.close(why)
+            self._refuse(messages.version_error(welcome.protocol, f"the host at {self.peer.address}"))
             return
-        now = self._clock()
-        self._course.welcomed(now)
+        self._greeted()
         self.name = welcome.name or self.peer.address
         self.draining, self.under_way = False, 0
-        self._standing, self._pulse = Standing.FINE, Pulse(now)
-        if self._greeting is not None and not self._greeting.done():
-            self._greeting.set_result(None)
         self._owner.opened(self)
 
     def _leave_if_done(self) -> None:
         if self.draining and not self.under_way and self._connection is not None:
             self._connection.close("it drains, and has nothing of ours any more", politely=True)
 
-    def _lost(self, why: str) -> None:
-        was_open = self.is_open
-        self._course.lost()
-        for waiting in (self._greeting, self._ended):
-            if waiting is not None and not waiting.done():
-                waiting.set_result(None)
-        if was_open:
-            level = logging.INFO if self.draining else logging.WARNING
-            logger.log(level, "the connection to the host %s is lost: %s", self.name, why)
-            self._owner.lost(self)
+    def _gone(self, why: str) -> None:
+        level = logging.INFO if self.draining else logging.WARNING
+        logger.log(level, "the connection to the host %s is lost: %s", self.name, why)
+        self._owner.lost(self)
